@@ -73,7 +73,12 @@ impl FromStr for PlacementKind {
     type Err = Problem;
     fn from_str(text: &str) -> Result<PlacementKind, Problem> {
         PlacementKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            Problem::unknown("placement", text, PlacementKind::ALL.map(PlacementKind::name), "See `corecurve list placements`")
+            Problem::unknown(
+                "placement",
+                text,
+                PlacementKind::ALL.map(PlacementKind::name),
+                "See `corecurve list placements`",
+            )
         })
     }
 }

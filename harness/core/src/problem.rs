@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_hand_is_recognised() {
-        let problem = Problem::unknown("target", "thread-percore", ["thread-per-core", "nginx"], "See `corecurve list targets`");
+        let problem =
+            Problem::unknown("target", "thread-percore", ["thread-per-core", "nginx"], "See `corecurve list targets`");
         assert_eq!(
             problem.to_string(),
             "unknown target `thread-percore`\n  help: did you mean `thread-per-core`?  See `corecurve list targets`"

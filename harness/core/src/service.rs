@@ -26,7 +26,8 @@ pub enum ServiceShape {
 
 impl ServiceShape {
     /// Every shape.
-    pub const ALL: [ServiceShape; 4] = [ServiceShape::Fixed, ServiceShape::Exp, ServiceShape::Bimodal, ServiceShape::Lognormal];
+    pub const ALL: [ServiceShape; 4] =
+        [ServiceShape::Fixed, ServiceShape::Exp, ServiceShape::Bimodal, ServiceShape::Lognormal];
 
     /// The name in URLs, specs and records.
     pub fn name(self) -> &'static str {

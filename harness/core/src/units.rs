@@ -321,9 +321,12 @@ mod tests {
 
     #[test]
     fn rates_read_and_print() {
-        for (text, value, shown) in
-            [("800", 800.0, "800 /s"), ("50k", 50e3, "50.0 k/s"), ("2.61M", 2.61e6, "2.61 M/s"), ("1k/s", 1e3, "1.00 k/s")]
-        {
+        for (text, value, shown) in [
+            ("800", 800.0, "800 /s"),
+            ("50k", 50e3, "50.0 k/s"),
+            ("2.61M", 2.61e6, "2.61 M/s"),
+            ("1k/s", 1e3, "1.00 k/s"),
+        ] {
             let r: Rate = text.parse().unwrap();
             assert_eq!(r.0, value);
             assert_eq!(r.to_string(), shown);
