@@ -3,16 +3,38 @@
 //! Pure data: no threads, no files, no clock, no command line. Everything here can be built in a test.
 #![forbid(unsafe_code)]
 
+pub mod arrival;
+pub mod counts;
 pub mod cpu;
+pub mod event;
 pub mod placement;
+pub mod plan;
 pub mod problem;
+pub mod record;
 pub mod rng;
+pub mod search;
 pub mod service;
+pub mod slo;
+pub mod spec;
+pub mod target;
 pub mod units;
+pub mod validity;
+pub mod wire;
 
+pub use arrival::ArrivalKind;
+pub use counts::{Counts, ErrorClass};
 pub use cpu::{CpuId, CpuSet, NodeId};
+pub use event::{Event, Observer, Silent};
 pub use placement::{Placed, PlacementKind, Seat};
+pub use plan::{Cell, CellId, Mode, Plan, SearchSettings, Settings, Turn};
 pub use problem::{Problem, Problems};
+pub use record::{Interval, LimitCount, Purpose, Quantile, Quantiles, SCHEMA, TrialRecord};
 pub use rng::Rng;
+pub use search::{Load, Mat, MatKind, MatRecord, Search, Step, TrialRequest};
 pub use service::{Service, ServiceShape};
+pub use slo::{Limit, Slo};
+pub use spec::Spec;
+pub use target::{Endpoint, Pid, Running, Start, Target, TargetStats, VirtualServer};
 pub use units::{Nanos, Rate};
+pub use validity::{Reason, Rule};
+pub use wire::{Decoded, Outcome, Wire, Workload};

@@ -141,7 +141,7 @@ impl FromStr for Nanos {
         };
         let value: f64 = number.parse().map_err(|_| bad_time(text))?;
         let ns = value * scale;
-        if !ns.is_finite() || ns < 0.0 || ns > 1e18 {
+        if !(0.0..=1e18).contains(&ns) {
             return Err(Problem::new(format!("time `{text}` is out of range"))
                 .help("times go from 0 to about 30 years, e.g. `200us`, `5ms`, `10s`"));
         }
