@@ -1,1 +1,25 @@
-//! See ARCHITECTURE.md.
+//! The machine under the harness: what it has, what we may use of it, who sits where, and whether its numbers can be trusted.
+//!
+//! Everything is read once into plain data ([`Topology`], [`Machine`], [`Environment`]) and every decision
+//! ([`Machine::place`], [`doctor::examine`], [`draw::draw`]) is a pure function of that data, so that machines
+//! nobody here owns (eight nodes, hybrid cores, memoryless nodes) are tested like the one under the desk.
+//!
+//! What the machine lacks is a value with a reason, never a zero and never a crash.
+
+pub mod allowed;
+pub mod clock;
+pub mod machine;
+pub mod memory;
+pub mod mempolicy;
+pub mod pin;
+pub mod plan;
+pub mod procfs;
+pub mod source;
+pub mod topology;
+
+pub use machine::Machine;
+pub use memory::ExecPolicy;
+pub use pin::PinAudit;
+pub use plan::PlacementRequest;
+pub use source::TopologySource;
+pub use topology::{CpuKind, Node, Pu, Topology};
