@@ -1,1 +1,8 @@
-//! See ARCHITECTURE.md.
+//! Pure functions from records to findings: no threads, no clock, no files, no network.
+#![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod findings;
+pub mod models;
+
+pub use findings::{Findings, RunData};

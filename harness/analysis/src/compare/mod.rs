@@ -1,0 +1,5 @@
+//! Is B better than A? Ratios of medians with intervals, judged against chance and against the measured noise floor.
+
+mod types;
+
+pub use types::{RatioRow, RatioSide, RunComparison, Verdict};
