@@ -4,5 +4,7 @@
 pub mod compare;
 pub mod findings;
 pub mod models;
+pub mod oracle;
+pub mod stats;
 
 pub use findings::{Findings, RunData};
