@@ -8,6 +8,9 @@
 
 pub mod allowed;
 pub mod clock;
+pub mod doctor;
+pub mod draw;
+pub mod environment;
 pub mod machine;
 pub mod memory;
 pub mod mempolicy;
@@ -17,6 +20,8 @@ pub mod procfs;
 pub mod source;
 pub mod topology;
 
+pub use doctor::{Finding, Level};
+pub use environment::{Environment, Fact};
 pub use machine::Machine;
 pub use memory::ExecPolicy;
 pub use pin::PinAudit;

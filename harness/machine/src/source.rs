@@ -98,7 +98,7 @@ fn synthetic(text: &str) -> Result<String, Problem> {
         // `[numa]` hangs a node on the level before it: hwloc's own notation, passed through.
         if let Some(attached) = token.strip_prefix('[') {
             match attached.split(['(', ']']).next() {
-                Some("numa" | "NUMANode") if token.ends_with(']') && last != "" => levels.push(token.to_owned()),
+                Some("numa" | "NUMANode") if token.ends_with(']') && !last.is_empty() => levels.push(token.to_owned()),
                 _ => return Err(bad(token, "is no attached memory; write `[numa]` after a level")),
             }
             continue;

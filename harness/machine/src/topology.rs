@@ -33,7 +33,7 @@ pub struct Pu {
     pub l3: Option<usize>,
     /// The package (socket), where the machine says.
     pub package: Option<usize>,
-    /// The local NUMA node: the first with memory, else the first.
+    /// The local NUMA node, with memory or without.
     pub node: Option<NodeId>,
     /// Rank of its kind of core, 0 the slowest; `None` on a machine with one kind or unranked kinds.
     pub kind: Option<usize>,
@@ -46,7 +46,7 @@ pub struct Node {
     pub id: NodeId,
     /// Memory on the node, in bytes; `None` where the machine does not say, 0 for a memoryless node.
     pub memory_bytes: Option<u64>,
-    /// CPUs local to it; empty for a node that is memory only.
+    /// CPUs local to it; memory without cores of its own is local to all of them or to none.
     pub cpus: CpuSet,
 }
 
@@ -273,10 +273,11 @@ fn local_memory(object: &TopologyObject) -> u64 {
     }
 }
 
+/// The node that covers the fewest CPUs, `cpu` among them: memory without cores of its own covers the whole machine.
+/// Of nodes that cover the same (fast and slow memory of one socket) the first with memory.
 fn local_node(nodes: &[Node], cpu: CpuId) -> Option<NodeId> {
-    let mut local = nodes.iter().filter(|node| node.cpus.contains(cpu));
-    let first = local.clone().next()?;
-    Some(local.find(|node| !node.is_memoryless()).unwrap_or(first).id)
+    let local = nodes.iter().filter(|node| node.cpus.contains(cpu));
+    local.min_by_key(|node| (node.cpus.len(), node.is_memoryless(), node.id)).map(|node| node.id)
 }
 
 fn extract_kinds(hw: &hwlocality::Topology) -> Vec<CpuKind> {

@@ -1,6 +1,7 @@
 //! Physical cores as the dealer sees them, and the two orders they are dealt in.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use corecurve_core::{CpuId, NodeId};
 
@@ -25,10 +26,15 @@ pub(super) struct Core {
     pub kind: Option<usize>,
 }
 
+/// The L3s that `cores` are known to use.
+pub(super) fn l3s(cores: &[Core]) -> BTreeSet<usize> {
+    cores.iter().filter_map(|core| core.l3).collect()
+}
+
 impl Core {
-    /// Whether it is known to share an L3 with one of `others`.
-    pub fn shares_l3(&self, others: &[Core]) -> bool {
-        self.l3.is_some() && others.iter().any(|other| other.l3 == self.l3)
+    /// Whether it is known to use one of these L3s.
+    pub fn uses(&self, l3s: &BTreeSet<usize>) -> bool {
+        self.l3.is_some_and(|l3| l3s.contains(&l3))
     }
 }
 

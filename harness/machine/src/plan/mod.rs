@@ -14,7 +14,7 @@ mod numa;
 use corecurve_core::{CpuSet, Placed, PlacementKind, Problem, Seat};
 
 use crate::machine::Machine;
-use cores::{Core, compact, scatter, usable};
+use cores::{Core, compact, l3s, scatter, usable};
 
 /// What a cell of the plan asks of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,30 +59,42 @@ impl Machine {
                 Problem::new("0 server cores were asked for").help("a server needs at least 1 core, e.g. `-c 1`")
             );
         }
+        match request.kind {
+            PlacementKind::Explicit => explicit::place(self, request, usable(self)),
+            kind => Ok(self.seat(kind, &self.split(request)?)),
+        }
+    }
+
+    /// Cores by role, for every kind but `explicit`.
+    fn split(&self, request: &PlacementRequest) -> Result<Split, Problem> {
         let cores = usable(self);
-        let split = match request.kind {
-            PlacementKind::Explicit => return explicit::place(self, request, cores),
-            PlacementKind::Compact => deal(request, compact(cores), Vec::new())?,
-            PlacementKind::Scatter => deal(request, scatter(cores), Vec::new())?,
-            PlacementKind::Smt => smt(request, compact(cores))?,
-            PlacementKind::NumaLocal => numa::local(self, request, cores)?,
-            PlacementKind::NumaRemote => numa::remote(self, request, cores)?,
-        };
-        Ok(self.seat(request.kind, &split))
+        match request.kind {
+            PlacementKind::Scatter => deal(request, scatter(cores), Vec::new()),
+            PlacementKind::Smt => smt(request, compact(cores)),
+            PlacementKind::NumaLocal => numa::local(self, request, cores),
+            PlacementKind::NumaRemote => numa::remote(self, request, cores),
+            PlacementKind::Compact | PlacementKind::Explicit => deal(request, compact(cores), Vec::new()),
+        }
     }
 
     /// The most server cores that `kind` can place while leaving `load_cores` for the load generator
-    /// (`None`: at least one; `Some(0)`: none). 0 when the kind does not fit the machine at all.
+    /// (`None`: at least one; `Some(0)`: none). 0 when the kind does not fit the machine at all, and for `explicit`,
+    /// whose CPUs only [`Machine::most_server_cores`] knows.
     pub fn max_server_cores(&self, kind: PlacementKind, load_cores: Option<usize>) -> usize {
         self.most_server_cores(&PlacementRequest { kind, load_cores, ..PlacementRequest::default() })
     }
 
     /// The most server cores with which `request` can be placed, whatever its own `server_cores`; 0 when none can.
     pub fn most_server_cores(&self, request: &PlacementRequest) -> usize {
-        let named = request.server_cpus.as_ref().map_or(0, CpuSet::len);
-        let highest = self.usable_cores().max(named);
-        let fits = |&k: &usize| self.place(&PlacementRequest { server_cores: k, ..request.clone() }).is_ok();
-        (1..=highest).rev().find(fits).unwrap_or(0)
+        let with = |server_cores| PlacementRequest { server_cores, ..request.clone() };
+        if request.kind == PlacementKind::Explicit {
+            let named = request.server_cpus.as_ref().map_or(0, CpuSet::len);
+            return (1..=named).rev().find(|&k| self.place(&with(k)).is_ok()).unwrap_or(0);
+        }
+        // More than this leaves too little for load; what fits below depends on the kind, so each is tried.
+        let for_load = if request.allow_shared { 0 } else { request.load_cores.unwrap_or(1) };
+        let highest = self.usable_cores().saturating_sub(for_load);
+        (1..=highest).rev().find(|&k| self.split(&with(k)).is_ok()).unwrap_or(0)
     }
 
     fn seat(&self, kind: PlacementKind, split: &Split) -> Placed {
@@ -150,7 +162,8 @@ fn load_cores(request: &PlacementRequest, free: usize, usable: usize) -> usize {
 
 /// `rest` with the cores that share no L3 with `server` in front: a load generator in the server's L3 evicts its lines.
 fn away_from(server: &[Core], rest: Vec<Core>) -> Vec<Core> {
-    let (away, beside): (Vec<Core>, Vec<Core>) = rest.into_iter().partition(|core| !core.shares_l3(server));
+    let taken = l3s(server);
+    let (away, beside): (Vec<Core>, Vec<Core>) = rest.into_iter().partition(|core| !core.uses(&taken));
     away.into_iter().chain(beside).collect()
 }
 
@@ -160,7 +173,8 @@ fn housekeeping(server: &[Core], free: &[Core]) -> CpuSet {
     if free.len() < FREE_CORES_FOR_ONE_APART {
         return free.iter().flat_map(threads).collect();
     }
-    let away = free.iter().rev().find(|core| !core.shares_l3(server));
+    let taken = l3s(server);
+    let away = free.iter().rev().find(|core| !core.uses(&taken));
     away.or(free.last()).into_iter().flat_map(threads).collect()
 }
 

@@ -1,23 +1,11 @@
 //! Processes: who exists, who started whom, and whether a pid still means the same process.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use corecurve_core::CpuId;
+use corecurve_core::{CpuId, Pid};
 use serde::{Deserialize, Serialize};
 
 use super::read_text;
-
-/// A process or thread, by the kernel's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Pid(pub u32);
-
-impl fmt::Display for Pid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
 
 /// A process that a recycled pid cannot be mistaken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,7 +58,7 @@ impl StatLine {
         // The name is in brackets and may itself hold brackets, so the last closing one counts.
         let (open, close) = (text.find('(')?, text.rfind(')')?);
         let name = text.get(open + 1..close)?.to_owned();
-        let pid = Pid(text.get(..open)?.trim().parse().ok()?);
+        let pid = text.get(..open)?.trim().parse().ok()?;
         let words: Vec<&str> = text.get(close + 1..)?.split_whitespace().collect();
         // Field numbers of proc(5) count from 1 and the state is field 3.
         let field = |number: usize| words.get(number - 3).copied();
@@ -79,7 +67,7 @@ impl StatLine {
             pid,
             name,
             state: field(3)?.chars().next()?,
-            parent: Pid(field(4)?.parse().ok()?),
+            parent: field(4)?.parse().ok()?,
             user_ticks: number(14)?,
             system_ticks: number(15)?,
             start_ticks: number(22)?,
@@ -116,7 +104,7 @@ pub fn all() -> Result<Vec<Pid>, String> {
 fn numbered(directory: &str) -> Result<Vec<Pid>, String> {
     let entries = std::fs::read_dir(directory).map_err(|e| format!("{directory}: {e}"))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut pids: Vec<Pid> = names.map(Pid).collect();
+    let mut pids: Vec<Pid> = names.collect();
     pids.sort_unstable();
     Ok(pids)
 }
@@ -173,7 +161,7 @@ mod tests {
             "S 1 42 42 0 -1 4194304 100 0 0 0 11 22 0 0 20 0 5 0 9999 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 3 0";
         for name in ["nginx", "a b", "x) S 1 (y", ")", ""] {
             let line = StatLine::parse(&format!("42 ({name}) {tail}")).unwrap();
-            assert_eq!((line.pid, line.name.as_str(), line.state, line.parent), (Pid(42), name, 'S', Pid(1)));
+            assert_eq!((line.pid, line.name.as_str(), line.state, line.parent), (42, name, 'S', 1));
             assert_eq!((line.user_ticks, line.system_ticks, line.start_ticks), (11, 22, 9_999));
             assert_eq!(line.last_cpu, Some(CpuId(3)));
         }
@@ -186,11 +174,11 @@ mod tests {
     fn a_child_is_a_descendant_until_it_ends() {
         let mut child =
             Command::new("sh").args(["-c", "sleep 60 & echo; wait"]).stdout(Stdio::piped()).spawn().unwrap();
-        let shell = Pid(child.id());
+        let shell = child.id();
         // The line proves that the grandchild has been started.
         let mut line = [0u8; 1];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-        let family = descendants(Pid(std::process::id())).unwrap();
+        let family = descendants(std::process::id()).unwrap();
         assert!(family.contains(&shell));
         let grandchildren = descendants(shell).unwrap();
         let [grandchild] = grandchildren[..] else { panic!("{grandchildren:?}") };
@@ -198,25 +186,25 @@ mod tests {
         assert!(identity.is_alive());
         assert!(Identity::of(shell).unwrap().is_alive());
         let killed = |pid: Pid| {
-            let pid = rustix::process::Pid::from_raw(pid.0 as i32).unwrap();
+            let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         };
         killed(grandchild);
         killed(shell);
         child.wait().unwrap();
-        assert!(!descendants(Pid(std::process::id())).unwrap().contains(&shell));
+        assert!(!descendants(std::process::id()).unwrap().contains(&shell));
         assert!(!Identity { pid: shell, start_ticks: 0 }.is_alive());
     }
 
     #[test]
     fn a_loop_of_recycled_pids_ends() {
-        let children = BTreeMap::from([(Pid(1), vec![Pid(2)]), (Pid(2), vec![Pid(3)]), (Pid(3), vec![Pid(2), Pid(1)])]);
-        assert_eq!(reachable(Pid(1), &children), [Pid(2), Pid(3)]);
+        let children = BTreeMap::from([(1, vec![2]), (2, vec![3]), (3, vec![2, 1])]);
+        assert_eq!(reachable(1, &children), [2, 3]);
     }
 
     #[test]
     fn this_process_has_a_command() {
-        assert!(command(Pid(std::process::id())).unwrap().contains("corecurve_machine"));
-        assert!(command(Pid(u32::MAX)).is_err());
+        assert!(command(std::process::id()).unwrap().contains("corecurve_machine"));
+        assert!(command(u32::MAX).is_err());
     }
 }

@@ -4,10 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use corecurve_core::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::process::{self, Pid};
-use super::read_text;
+use super::{process, read_text};
 
 /// One listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_port_belongs_to_who_listens() {
-        let me = Pid(std::process::id());
+        let me = std::process::id();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(ownership(port, &[me]).unwrap(), Ownership::Own);
-        match ownership(port, &[Pid(1)]).unwrap() {
+        match ownership(port, &[1]).unwrap() {
             Ownership::Stranger(who) => assert!(who.contains(&me.to_string()), "{who}"),
             other => panic!("{other:?}"),
         }

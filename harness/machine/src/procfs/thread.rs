@@ -1,9 +1,9 @@
 //! Per thread: CPU time and run-queue wait in nanoseconds, user and system time, switches and migrations.
 
-use corecurve_core::{CpuId, Nanos};
+use corecurve_core::{CpuId, Nanos, Pid};
 use serde::{Deserialize, Serialize};
 
-use super::process::{Pid, StatLine};
+use super::process::StatLine;
 use super::{read_text, ticks, ticks_per_second};
 
 /// Where one thread's time went since it started.
@@ -128,10 +128,10 @@ mod tests {
 
     #[test]
     fn this_process_has_its_threads() {
-        let me = Pid(std::process::id());
+        let me = std::process::id();
         let all = of_process(me).unwrap();
         let own = own().unwrap();
         assert!(all.iter().any(|thread| thread.tid == own.tid));
-        assert!(of_process(Pid(u32::MAX)).is_err());
+        assert!(of_process(u32::MAX).is_err());
     }
 }
