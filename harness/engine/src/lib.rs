@@ -1,1 +1,5 @@
 //! See ARCHITECTURE.md.
+
+pub mod child;
+pub mod signals;
+pub mod store;
