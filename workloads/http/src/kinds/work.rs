@@ -1,0 +1,47 @@
+//! `work`: requests that keep a CPU busy for a known time, drawn from a seeded distribution.
+//!
+//! The service time of request `id` is a pure function of the seed and the id (`corecurve_core::Service`), and
+//! the answer says how long the server really spun. So a trial can be replayed through a model queue request by
+//! request, and the tool can state its own error.
+//!
+//! Each trial asks with its own seed unless `seed` is given, because trials that replay the same service
+//! times are not independent samples.
+//!
+//! # What this does not show
+//! Memory: the spin touches none, so caches, NUMA and memory bandwidth do not matter to it as they would to
+//! real handlers. Blocking: it never sleeps or waits for another service.
+
+use corecurve_core::units::exact_time;
+use corecurve_core::{Nanos, Problem, ServiceShape};
+
+use crate::registry::{SettingKind, WorkloadKind};
+use crate::request::{Method, Recipe};
+use crate::response::Content;
+
+pub(crate) const KIND: WorkloadKind = WorkloadKind {
+    name: "work",
+    summary: "GET /work, answered after a CPU spin of a seeded service time: the workload with a known right answer",
+    not_shown: "Says nothing about memory or blocking calls: the spin touches no data and never waits.",
+    settings: &[
+        SettingKind { key: "dist", default: "exp", help: "shape of the service times: fixed, exp, bimodal, lognormal" },
+        SettingKind { key: "mean", default: "200us", help: "mean service time, 1us to 1s" },
+        SettingKind { key: "seed", default: "", help: "seed of the service times; by default each trial's own" },
+    ],
+    build: |values| {
+        let shape = values.parse::<ServiceShape>("dist");
+        let mean = values.time("mean", Nanos::MICRO..=Nanos::SECOND);
+        let seed = values.text("seed").map_or(Ok("{seed}".to_owned()), plain_number);
+        let seed = values.keep("seed", seed);
+        let path = format!("/work?dist={}&mean={}&seed={}&id={{id}}", shape?, exact_time(mean?), seed?);
+        let content = Content::Field(b"\"spun_ns\":");
+        Some(Recipe { method: Method::Get, path, body: Vec::new(), status: 200, content })
+    },
+};
+
+fn plain_number(text: &str) -> Result<String, Problem> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u64>().ok().filter(|_| digits).map(|seed| seed.to_string()).ok_or_else(|| {
+        Problem::new(format!("`{}` is not a seed", corecurve_core::problem::printable(text)))
+            .help("write a whole number from 0 to 18446744073709551615")
+    })
+}
