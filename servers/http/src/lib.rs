@@ -1,1 +1,31 @@
-//! See ARCHITECTURE.md.
+//! One strict HTTP/1.1 engine and many server architectures over it.
+//!
+//! The servers exist to be measured, so they differ in one thing only: how connections and readiness events
+//! reach threads ([`architectures`]). The protocol ([`engine`]), the endpoints ([`handler`]) and the sockets
+//! are the same code for all of them. A server does not know that it is measured.
+//!
+//! ```
+//! use corecurve_core::CpuId;
+//! use corecurve_servers::{ServeConfig, registry};
+//!
+//! let server = registry::start(&ServeConfig::new("thread-per-core", [CpuId(0)]))?;
+//! assert_ne!(server.local_addr().port(), 0);
+//! let counts = server.stop()?;
+//! assert_eq!(counts.totals.requests, 0);
+//! # Ok::<(), corecurve_core::Problem>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod architectures;
+pub mod config;
+pub mod engine;
+pub mod handler;
+pub mod registry;
+pub mod runtime;
+pub mod serve;
+
+pub use config::{COMMON_SETTINGS, ServeConfig, Setting};
+pub use engine::Limits;
+pub use registry::{ARCHITECTURES, Architecture, QueueDiscipline};
+pub use runtime::{RunningServer, ServerStats};
+pub use serve::{Ready, Stop, serve};

@@ -1,0 +1,63 @@
+//! One file per architecture: how connections and readiness events reach threads, and nothing else.
+//!
+//! Each file opens with an essay: what it is, who uses it, how requests queue, how it fails, and the
+//! workload that shows it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use corecurve_core::{CpuId, Problem, Seat};
+
+use crate::config::ServeConfig;
+use crate::engine::Limits;
+use crate::handler::{Root, Site};
+use crate::runtime::event_loop::{EventLoop, Intake};
+use crate::runtime::server::Control;
+use crate::runtime::worker::Worker;
+use crate::runtime::{RunningServer, Stats};
+
+pub mod acceptor_handoff;
+pub mod shared_accept;
+pub mod single_loop;
+pub mod thread_per_connection;
+pub mod thread_per_core;
+pub mod work_stealing;
+
+/// What every architecture has before it starts its first thread.
+struct Setup {
+    limits: Limits,
+    site: Arc<Site>,
+    control: Arc<Control>,
+}
+
+impl Setup {
+    /// Reads the limits, opens the root and zeroes counts for workers on `seats`.
+    fn new(config: &ServeConfig, name: &'static str, seats: &[Seat]) -> Result<Setup, Problem> {
+        let limits = config.effective_limits()?;
+        let root = config.root.as_deref().map(Root::open).transpose()?;
+        let cpus = seats.iter().map(|seat| Some(seat.cpu)).collect::<Vec<Option<CpuId>>>();
+        let site = Arc::new(Site::new(Stats::new(name, cpus), root));
+        Ok(Setup { limits, site, control: Arc::new(Control::default()) })
+    }
+
+    /// A server with these parts and no thread yet.
+    fn server(&self, addr: SocketAddr) -> RunningServer {
+        RunningServer::new(addr, self.site.clone(), self.control.clone())
+    }
+
+    /// Starts event loop number `index` on `seat`.
+    fn spawn_loop(
+        &self,
+        server: &mut RunningServer,
+        index: usize,
+        seat: Seat,
+        intake: Intake,
+    ) -> Result<crate::runtime::server::Wake, Problem> {
+        let (site, limits, control) = (self.site.clone(), self.limits, self.control.clone());
+        server.spawn(&format!("worker-{index}"), Some(seat), move || {
+            let worker = Worker::new(site, index, limits);
+            let (wake, event_loop) = EventLoop::new(worker, intake, control)?;
+            Ok((wake, move || event_loop.run()))
+        })
+    }
+}

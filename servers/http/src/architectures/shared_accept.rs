@@ -1,0 +1,48 @@
+//! `shared-accept`: one listener that every worker's event loop waits on.
+//!
+//! The workers share a single listening socket, registered in each worker's own epoll with
+//! `EPOLLEXCLUSIVE`, so that a new connection wakes one of them instead of all (the thundering herd of
+//! pre-fork servers before Linux 4.5). Whoever wakes accepts, and keeps the connection for its life.
+//! nginx without `reuseport` works like this, and so do many servers that fork after listening.
+//!
+//! **Queue discipline**: partitioned once a connection is accepted; shared only for the accept itself.
+//!
+//! **Failure mode**: the kernel wakes the worker that went to sleep last, so under light load one worker
+//! takes nearly every new connection (a production box of eight showed 349, 17, 4, 0, 0, 0, 0, 0). With
+//! keep-alive those connections stay there, and when load rises one core is full while others sleep.
+//! nginx softens this by registering the listener anew every 16 accepts; here it is left as it is.
+//!
+//! **The workload that shows it**: many keep-alive connections opened at low load, then a step in load.
+
+use std::sync::Arc;
+
+use corecurve_core::Problem;
+
+use super::Setup;
+use crate::config::ServeConfig;
+use crate::registry::{Architecture, QueueDiscipline};
+use crate::runtime::RunningServer;
+use crate::runtime::event_loop::Intake;
+use crate::runtime::listener::listen;
+
+/// The registered row.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "shared-accept",
+    summary: "an event loop per pinned core, all waiting on one listener with EPOLLEXCLUSIVE",
+    queue_discipline: QueueDiscipline::Partitioned,
+    failure_mode: "the last worker to sleep is woken first, so one worker collects the long-lived connections",
+    settings: &[],
+    start,
+};
+
+fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
+    let setup = Setup::new(config, ARCHITECTURE.name, &config.seats)?;
+    let (listeners, addr) = listen(config, 1)?;
+    let mut server = setup.server(addr);
+    for listener in listeners.into_iter().map(Arc::new) {
+        for (index, seat) in config.seats.iter().enumerate() {
+            setup.spawn_loop(&mut server, index, *seat, Intake::Exclusive(listener.clone()))?;
+        }
+    }
+    Ok(server)
+}

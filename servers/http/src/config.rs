@@ -1,0 +1,138 @@
+//! What to serve, where and on which CPUs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use corecurve_core::problem::printable;
+use corecurve_core::{CpuId, Nanos, Problem, Seat};
+use serde::Serialize;
+
+use crate::engine::Limits;
+
+/// Everything a server needs to start.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// A name from [`crate::registry::ARCHITECTURES`].
+    pub architecture: String,
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// One seat per worker. The same CPU may be named twice.
+    pub seats: Vec<Seat>,
+    /// `--set` values: those of the architecture and those of [`COMMON_SETTINGS`].
+    pub settings: BTreeMap<String, String>,
+    /// Directory of static files; `None` serves none.
+    pub root: Option<PathBuf>,
+    /// Bounds on what clients may ask.
+    pub limits: Limits,
+    /// Whether an address other than loopback is allowed.
+    pub allow_remote: bool,
+}
+
+impl ServeConfig {
+    /// A server on a free loopback port with one worker per CPU and defaults for the rest.
+    pub fn new(architecture: &str, cpus: impl IntoIterator<Item = CpuId>) -> ServeConfig {
+        ServeConfig {
+            architecture: architecture.to_owned(),
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seats: cpus.into_iter().map(|cpu| Seat { cpu, node: None }).collect(),
+            settings: BTreeMap::new(),
+            root: None,
+            limits: Limits::default(),
+            allow_remote: false,
+        }
+    }
+
+    /// The value of a setting, or its default.
+    ///
+    /// # Errors
+    /// When the text given is not of the type.
+    pub(crate) fn setting<T: FromStr<Err = Problem>>(&self, setting: &Setting) -> Result<T, Problem> {
+        let text = self.settings.get(setting.name).map_or(setting.default, String::as_str);
+        text.parse().map_err(|problem: Problem| problem.at(setting.name))
+    }
+
+    /// Refuses settings that neither the architecture nor the server knows.
+    pub(crate) fn check_settings(&self, own: &[Setting]) -> Result<(), Problem> {
+        let known = || own.iter().chain(COMMON_SETTINGS).map(|setting| setting.name);
+        match self.settings.keys().find(|name| known().all(|known| known != name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let what = format!("setting of {}", self.architecture);
+                Err(Problem::unknown(&what, name, known(), "See `corecurve list targets`"))
+            }
+        }
+    }
+
+    /// The limits with the settings applied.
+    pub(crate) fn effective_limits(&self) -> Result<Limits, Problem> {
+        let mut limits = self.limits;
+        let given = |setting: &Setting| self.settings.contains_key(setting.name);
+        if given(&IDLE_TIMEOUT) {
+            limits.idle_timeout = self.setting::<Positive>(&IDLE_TIMEOUT)?.0;
+        }
+        if given(&HEAD_TIMEOUT) {
+            limits.head_timeout = self.setting::<Positive>(&HEAD_TIMEOUT)?.0;
+        }
+        if given(&MAX_CONNECTIONS) {
+            limits.connections = self.setting::<Count>(&MAX_CONNECTIONS)?.0;
+        }
+        if limits.fields > Limits::MAX_FIELDS {
+            return Err(Problem::new(format!("limit of {} header fields is too high", limits.fields))
+                .help(format!("at most {} fields can be allowed", Limits::MAX_FIELDS)));
+        }
+        Ok(limits)
+    }
+}
+
+/// A named value an architecture understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its name after `--set`.
+    pub name: &'static str,
+    /// Its value when it is not set.
+    pub default: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+}
+
+/// The settings every architecture understands.
+pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS];
+
+/// Length of the accept queue.
+pub(crate) const BACKLOG: Setting =
+    Setting { name: "backlog", default: "4096", summary: "accept queue length per listener; the kernel caps it" };
+const IDLE_TIMEOUT: Setting =
+    Setting { name: "idle-timeout", default: "60s", summary: "closes a connection without progress for so long" };
+const HEAD_TIMEOUT: Setting =
+    Setting { name: "head-timeout", default: "10s", summary: "408 for a request head that takes longer" };
+const MAX_CONNECTIONS: Setting =
+    Setting { name: "max-connections", default: "10000", summary: "open connections before new ones are turned away" };
+
+/// A whole number of at least 1 in a setting.
+pub(crate) struct Count(pub usize);
+
+impl FromStr for Count {
+    type Err = Problem;
+    fn from_str(text: &str) -> Result<Count, Problem> {
+        match corecurve_core::units::parse_count(text)? {
+            n @ 1..=1_000_000 => Ok(Count(n as usize)),
+            _ => Err(Problem::new(format!("`{}` is out of range", printable(text))).help("write 1 to 1000000")),
+        }
+    }
+}
+
+/// A time of at least a millisecond in a setting.
+struct Positive(Nanos);
+
+impl FromStr for Positive {
+    type Err = Problem;
+    fn from_str(text: &str) -> Result<Positive, Problem> {
+        let time: Nanos = text.parse()?;
+        if time < Nanos::MILLI {
+            return Err(Problem::new(format!("`{}` is too short", printable(text))).help("write at least 1ms"));
+        }
+        Ok(Positive(time))
+    }
+}

@@ -1,0 +1,77 @@
+//! Listening sockets.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use corecurve_core::Problem;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::{BACKLOG, Count, ServeConfig};
+
+/// Opens `count` listeners on one port, all before the first thread starts. More than one share it by SO_REUSEPORT.
+///
+/// # Errors
+/// When the address is not loopback and that is not allowed, or the port is taken, even by listeners that would share it.
+pub(crate) fn listen(config: &ServeConfig, count: usize) -> Result<(Vec<TcpListener>, SocketAddr), Problem> {
+    if !config.addr.ip().is_loopback() && !config.allow_remote {
+        return Err(Problem::new(format!("{} is not a loopback address", config.addr.ip()))
+            .help("listen on 127.0.0.1 or ::1, or allow others with --allow-remote"));
+    }
+    let backlog = config.setting::<Count>(&BACKLOG)?.0.min(i32::MAX as usize) as i32;
+    let refused = |error: std::io::Error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "choose another port, or 0 for a free one; `ss -ltnp` shows who has it",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose a higher one",
+            _ => "choose an address of this machine",
+        };
+        Problem::new(format!("cannot listen on {}: {error}", config.addr)).help(help)
+    };
+    // SO_REUSEPORT would quietly share the port with a server left over from another run, and half of the
+    // load would go there. A plain bind first finds out.
+    let probe = bind(config.addr, false).map_err(refused)?;
+    let mut addr = config.addr;
+    drop(probe);
+    let mut listeners = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = bind(addr, count > 1).map_err(refused)?;
+        socket.listen(backlog).map_err(refused)?;
+        let listener = TcpListener::from(socket);
+        addr = listener.local_addr().map_err(refused)?;
+        listeners.push(listener);
+    }
+    Ok((listeners, addr))
+}
+
+fn bind(addr: SocketAddr, share: bool) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if share {
+        socket.set_reuse_port(true)?;
+    }
+    // Accepted sockets inherit it, which saves a call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
+/// What an attempt to accept gave.
+pub(crate) enum Accepted {
+    /// A connection.
+    Stream(TcpStream),
+    /// None is waiting, or the one that was has gone.
+    None,
+    /// No descriptor or memory is left: trying again at once would only burn the CPU.
+    Exhausted,
+}
+
+/// Accepts one connection, blocking or not as `flags` say.
+pub(crate) fn accept(listener: &TcpListener, flags: SocketFlags) -> Accepted {
+    match rustix::net::accept_with(listener, flags | SocketFlags::CLOEXEC) {
+        Ok(fd) => Accepted::Stream(TcpStream::from(fd)),
+        Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Accepted::Exhausted,
+        // The client went away while it waited: there may be others behind it.
+        Err(Errno::CONNABORTED | Errno::INTR) => accept(listener, flags),
+        Err(_) => Accepted::None,
+    }
+}

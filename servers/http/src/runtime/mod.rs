@@ -1,0 +1,16 @@
+//! What the architectures share: listeners, the event loop, sockets driving [`crate::engine::Connection`]s,
+//! counts, pinning, and starting and stopping threads.
+//!
+//! An architecture differs from another only in how connections and readiness events reach threads.
+//! Everything else is here, once, so that a difference in numbers is a difference in architecture.
+
+pub(crate) mod acceptor;
+pub(crate) mod event_loop;
+pub(crate) mod listener;
+pub(crate) mod peer;
+pub mod server;
+pub mod stats;
+pub(crate) mod worker;
+
+pub use server::RunningServer;
+pub use stats::{Counts, ServerStats, Stats, WorkerRow};

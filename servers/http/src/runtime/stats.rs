@@ -1,0 +1,169 @@
+//! Counts per worker, each on cache lines of its own.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use corecurve_core::CpuId;
+use crossbeam_utils::CachePadded;
+use serde::{Deserialize, Serialize};
+
+/// The live counts of a server.
+#[derive(Debug)]
+pub struct Stats {
+    architecture: &'static str,
+    workers: Box<[CachePadded<WorkerStats>]>,
+    /// Connections closed at once because too many were open or no descriptor was left.
+    refused: CachePadded<AtomicU64>,
+}
+
+/// The live counts of one worker. Mostly one thread writes them; any may read.
+#[derive(Debug)]
+pub struct WorkerStats {
+    cpu: Option<CpuId>,
+    accepted: AtomicU64,
+    closed: AtomicU64,
+    requests: AtomicU64,
+    busy_ns: AtomicU64,
+}
+
+impl Stats {
+    /// Zeroes for workers on these CPUs.
+    pub fn new(architecture: &'static str, cpus: impl IntoIterator<Item = Option<CpuId>>) -> Stats {
+        let worker = |cpu| WorkerStats {
+            cpu,
+            accepted: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+        };
+        let workers = cpus.into_iter().map(worker).map(CachePadded::new).collect();
+        Stats { architecture, workers, refused: CachePadded::default() }
+    }
+
+    /// The counts of worker `index`.
+    #[inline]
+    pub fn worker(&self, index: usize) -> &WorkerStats {
+        &self.workers[index]
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Open connections of all workers.
+    pub fn open(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.open()).sum()
+    }
+
+    /// Notes a connection that was turned away.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// The counts as they stand. Workers go on meanwhile, so the rows are not from one instant.
+    pub fn snapshot(&self) -> ServerStats {
+        let row = |(index, worker): (usize, &CachePadded<WorkerStats>)| WorkerRow {
+            worker: index,
+            cpu: worker.cpu,
+            counts: Counts {
+                connections_accepted: worker.accepted.load(Relaxed),
+                connections_open: worker.open(),
+                requests: worker.requests.load(Relaxed),
+                busy_ns: worker.busy_ns.load(Relaxed),
+            },
+        };
+        let workers: Vec<WorkerRow> = self.workers.iter().enumerate().map(row).collect();
+        let mut totals = Counts::default();
+        for worker in &workers {
+            totals.connections_accepted += worker.counts.connections_accepted;
+            totals.connections_open += worker.counts.connections_open;
+            totals.requests += worker.counts.requests;
+            totals.busy_ns += worker.counts.busy_ns;
+        }
+        ServerStats {
+            architecture: self.architecture.to_owned(),
+            workers,
+            totals,
+            connections_refused: self.refused.load(Relaxed),
+        }
+    }
+
+    /// The snapshot as one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.snapshot()).unwrap_or_default()
+    }
+}
+
+impl WorkerStats {
+    /// Notes a request that is about to be answered.
+    #[inline]
+    pub fn count_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// Notes an accepted connection.
+    pub fn count_accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    /// Notes the end of one.
+    pub fn count_closed(&self) {
+        self.closed.fetch_add(1, Relaxed);
+    }
+
+    /// Adds time spent working, as opposed to waiting for something to do.
+    #[inline]
+    pub fn add_busy_ns(&self, ns: u64) {
+        self.busy_ns.fetch_add(ns, Relaxed);
+    }
+
+    /// Connections closed since the start.
+    pub fn closed(&self) -> u64 {
+        self.closed.load(Relaxed)
+    }
+
+    /// Connections accepted and not yet closed.
+    pub fn open(&self) -> u64 {
+        // Closed first: read the other way round, a connection that comes and goes in between would make it negative.
+        let closed = self.closed.load(Relaxed);
+        self.accepted.load(Relaxed).saturating_sub(closed)
+    }
+}
+
+/// What `/stats` answers and a stopped server reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStats {
+    /// The architecture's registered name.
+    pub architecture: String,
+    /// One row per worker.
+    pub workers: Vec<WorkerRow>,
+    /// The sum of the rows.
+    pub totals: Counts,
+    /// Connections turned away.
+    pub connections_refused: u64,
+}
+
+/// The counts of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    /// Its number, from 0.
+    pub worker: usize,
+    /// The CPU it is pinned to.
+    pub cpu: Option<CpuId>,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// Counts of one worker or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Connections accepted since the start.
+    pub connections_accepted: u64,
+    /// Of these, not yet closed.
+    pub connections_open: u64,
+    /// Requests answered; those refused as malformed are not counted.
+    pub requests: u64,
+    /// Time spent working rather than waiting, in nanoseconds.
+    pub busy_ns: u64,
+}

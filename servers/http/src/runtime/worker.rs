@@ -1,0 +1,103 @@
+//! What one worker thread owns, allocated after it is pinned so that its memory is near.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use corecurve_core::{Nanos, Problem, Seat};
+
+use crate::engine::Limits;
+use crate::handler::{App, Site};
+
+/// Bytes read from a socket at once. A shorter read means the socket is empty, so that the usual request
+/// costs one read and none that only finds nothing.
+const READ_BYTES: usize = 64 << 10;
+
+/// A worker's handler, read buffer and clock.
+pub(crate) struct Worker {
+    pub app: App,
+    pub buffer: Box<[u8]>,
+    pub limits: Limits,
+    /// Milliseconds since the server began, as of the last [`Worker::tick`].
+    pub now_ms: u64,
+    index: usize,
+    began: Instant,
+}
+
+impl Worker {
+    pub fn new(site: Arc<Site>, index: usize, limits: Limits) -> Worker {
+        Worker::with_buffer(site, index, limits, READ_BYTES)
+    }
+
+    /// A worker that reads at most `read_bytes` at once.
+    pub fn with_buffer(site: Arc<Site>, index: usize, limits: Limits, read_bytes: usize) -> Worker {
+        Worker {
+            began: site.began,
+            app: App::new(site, index),
+            buffer: vec![0; read_bytes].into_boxed_slice(),
+            limits,
+            now_ms: 0,
+            index,
+        }
+    }
+
+    /// Counts for another worker from now on: for threads that move between CPUs.
+    pub fn count_as(&mut self, index: usize) {
+        self.index = index;
+        self.app.set_worker(index);
+    }
+
+    /// Takes over the time of a batch of events. Cost: none unless 100 ms have passed.
+    #[inline]
+    pub fn tick(&mut self, now: Instant) {
+        let now_ms = now.saturating_duration_since(self.began).as_millis() as u64;
+        if now_ms / 100 != self.now_ms / 100 {
+            self.app.refresh_date(SystemTime::now());
+        }
+        self.now_ms = now_ms;
+    }
+
+    /// The worker's counts.
+    #[inline]
+    pub fn stats(&self) -> &super::stats::WorkerStats {
+        self.app.site().stats.worker(self.index)
+    }
+}
+
+/// How often time-outs are looked for: a quarter of the shortest, so that none is late by more.
+pub(crate) fn sweep_period(limits: &Limits) -> Duration {
+    let shortest = limits.head_timeout.min(limits.idle_timeout).min(limits.linger_timeout);
+    Duration::from(shortest / 4).clamp(Duration::from_millis(1), Duration::from_secs(1))
+}
+
+/// Milliseconds of a limit.
+pub(crate) fn millis(time: Nanos) -> u64 {
+    time.0.div_ceil(1_000_000)
+}
+
+/// Pins the calling thread to its seat.
+///
+/// # Errors
+/// When the kernel refuses: the CPU does not exist or is not ours.
+pub(crate) fn sit(seat: Seat) -> Result<(), Problem> {
+    let core = core_affinity::CoreId { id: seat.cpu.0 as usize };
+    if core_affinity::set_for_current(core) {
+        return Ok(());
+    }
+    Err(Problem::new(format!("cannot pin a worker to CPU {}", seat.cpu))
+        .help("name CPUs this process may use; `corecurve topo` shows them"))
+}
+
+/// Lets the calling thread, and those it starts, run on any of these seats and nowhere else.
+///
+/// # Errors
+/// When the kernel refuses all of them.
+pub(crate) fn sit_on_any(seats: &[Seat]) -> Result<(), Problem> {
+    let mut cpus = rustix::thread::CpuSet::new();
+    for seat in seats.iter().filter(|seat| (seat.cpu.0 as usize) < rustix::thread::CpuSet::MAX_CPU) {
+        cpus.set(seat.cpu.0 as usize);
+    }
+    rustix::thread::sched_setaffinity(None, &cpus).map_err(|error| {
+        Problem::new(format!("cannot confine the server to its CPUs: {error}"))
+            .help("name CPUs this process may use; `corecurve topo` shows them")
+    })
+}
