@@ -19,6 +19,7 @@ pub mod plan;
 pub mod procfs;
 pub mod source;
 pub mod topology;
+mod wrap;
 
 pub use doctor::{Finding, Level};
 pub use environment::{Environment, Fact};

@@ -1,5 +1,7 @@
 //! Drawings of machines, compared with the texts in `tests/golden`.
 //!
+//! The XML machines are made up by hand, one for each oddity that the short notation cannot say.
+//!
 //! After a change that is meant: `UPDATE_GOLDEN=1 cargo test -p corecurve-machine --test drawings`, then read the difference.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

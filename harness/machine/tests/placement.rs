@@ -116,6 +116,17 @@ fn the_most_server_cores_by_kind() {
 }
 
 #[test]
+fn a_quota_limits_what_is_chosen_but_not_what_is_asked() {
+    let mut machine = machine("core:16");
+    machine.quota_cpus = Some(4.5);
+    assert_eq!(machine.max_server_cores(PlacementKind::Compact, None), 3);
+    assert_eq!(machine.max_server_cores(PlacementKind::Compact, Some(2)), 2);
+    assert_eq!(machine.place(&request(PlacementKind::Compact, 8)).unwrap().server.len(), 8);
+    machine.quota_cpus = Some(0.5);
+    assert_eq!(machine.max_server_cores(PlacementKind::Compact, None), 1);
+}
+
+#[test]
 fn explicit_cpus_are_checked() {
     let machine = machine("core:4 pu:2").limited_to(&"0-5".parse().unwrap()).unwrap();
     let explicit = |server: &str, load: Option<&str>, cores| PlacementRequest {

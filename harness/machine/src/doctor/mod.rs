@@ -7,12 +7,11 @@ mod cpu;
 mod host;
 mod kernel;
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::machine::Machine;
+use crate::wrap::paragraph;
 
 /// How much a condition takes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,27 +128,22 @@ pub fn examine(machine: &Machine, environment: &Environment) -> Vec<Finding> {
 
 /// The findings as text, one condition per line with its reason and fixes below, and a closing line.
 pub fn text(findings: &[Finding]) -> String {
+    const INDENT: &str = "                ";
     let mut out = String::new();
-    for finding in findings {
-        let Finding { level, name, seen, .. } = finding;
-        line(&mut out, format_args!(" {} {name:<12} {seen}", level.mark()));
-        if !finding.why.is_empty() {
-            line(&mut out, format_args!("                {}", finding.why));
+    for Finding { level, name, seen, why, fix_now, keep } in findings {
+        paragraph(&mut out, &format!(" {} {name:<12} ", level.mark()), seen);
+        if !why.is_empty() {
+            paragraph(&mut out, INDENT, why);
         }
-        if let Some(fix) = &finding.fix_now {
-            line(&mut out, format_args!("                  fix now:  {fix}"));
-        }
-        if let Some(keep) = &finding.keep {
-            line(&mut out, format_args!("                  keep:     {keep}"));
+        // Commands are not broken: they are there to be copied.
+        for (label, command) in [("fix now:", fix_now), ("keep:", keep)] {
+            if let Some(command) = command {
+                out.push_str(&format!("{INDENT}{label:<9} {command}\n"));
+            }
         }
     }
-    line(&mut out, format_args!(" {}", closing(findings)));
+    paragraph(&mut out, " ", &closing(findings));
     out
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{text}");
 }
 
 /// `1 error, 2 caveats. …`
@@ -253,8 +247,8 @@ pub(crate) mod tests {
         let text = text(&[finding]);
         assert_eq!(
             text,
-            " ✗ counters     perf_event_paranoid = 4\n                no cycles, instructions or cache misses for unprivileged users\n                  \
-             fix now:  sudo sysctl -w kernel.perf_event_paranoid=\"1\"\n                  \
+            " ✗ counters     perf_event_paranoid = 4\n                no cycles, instructions or cache misses for unprivileged users\n                \
+             fix now:  sudo sysctl -w kernel.perf_event_paranoid=\"1\"\n                \
              keep:     echo 'kernel.perf_event_paranoid = 1' | sudo tee /etc/sysctl.d/60-corecurve-kernel-perf_event_paranoid.conf\n \
              1 error, 0 caveats. What the errors name cannot be measured here, or not be believed.\n"
         );

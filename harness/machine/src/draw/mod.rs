@@ -15,10 +15,9 @@ use corecurve_core::{Placed, Seat};
 
 use crate::machine::Machine;
 use crate::topology::Topology;
+pub use crate::wrap::WIDTH;
+use crate::wrap::paragraph;
 use grid::Marks;
-
-/// Columns a drawing may take.
-pub const WIDTH: usize = 100;
 
 /// Nodes up to which the distance matrix fits the width.
 const MAX_MATRIX_NODES: usize = 16;
@@ -59,7 +58,7 @@ fn headline(machine: &Machine) -> String {
     }
     let usable = machine.usable_cores();
     if usable < topology.cores() {
-        parts.push(format!("{usable} cores usable"));
+        parts.push(format!("{} usable", counted(usable, "core")));
     }
     parts.join(" · ")
 }
@@ -115,37 +114,4 @@ fn matrix(topology: &Topology) -> Option<String> {
         out.push('\n');
     }
     Some(out)
-}
-
-/// Writes `text` after `label`, broken at blanks and commas so that no line is wider than [`WIDTH`].
-fn paragraph(out: &mut String, label: &str, text: &str) {
-    let indent = label.chars().count();
-    let mut column = indent;
-    out.push_str(label);
-    for word in text.split_inclusive([' ', ',']) {
-        let width = word.trim_end().chars().count();
-        if column > indent && column + width > WIDTH {
-            out.truncate(out.trim_end_matches(' ').len());
-            let _ = write!(out, "\n{:indent$}", "");
-            column = indent;
-        }
-        out.push_str(word);
-        column += word.chars().count();
-    }
-    out.push('\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paragraphs_keep_to_the_width() {
-        let mut out = String::new();
-        let list: Vec<String> = (0..200).step_by(2).map(|n| n.to_string()).collect();
-        paragraph(&mut out, "note  ", &format!("CPUs {} may not be used", list.join(",")));
-        assert!(out.lines().count() > 2);
-        assert!(out.lines().all(|line| line.chars().count() <= WIDTH && line == line.trim_end()), "{out}");
-        assert!(out.lines().skip(1).all(|line| line.starts_with("      ")));
-    }
 }

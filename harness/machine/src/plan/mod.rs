@@ -85,6 +85,7 @@ impl Machine {
     }
 
     /// The most server cores with which `request` can be placed, whatever its own `server_cores`; 0 when none can.
+    /// A CPU quota lowers it to the cores that the quota can keep busy.
     pub fn most_server_cores(&self, request: &PlacementRequest) -> usize {
         let with = |server_cores| PlacementRequest { server_cores, ..request.clone() };
         if request.kind == PlacementKind::Explicit {
@@ -93,8 +94,14 @@ impl Machine {
         }
         // More than this leaves too little for load; what fits below depends on the kind, so each is tried.
         let for_load = if request.allow_shared { 0 } else { request.load_cores.unwrap_or(1) };
-        let highest = self.usable_cores().saturating_sub(for_load);
+        let highest = self.usable_cores().saturating_sub(for_load).min(self.quota_cores(for_load));
         (1..=highest).rev().find(|&k| self.split(&with(k)).is_ok()).unwrap_or(0)
+    }
+
+    /// Server cores that the CPU quota feeds beside `for_load` load cores, at least 1. Only automatic choices heed
+    /// it: who names a number gets it, and throttling is then seen in every trial.
+    fn quota_cores(&self, for_load: usize) -> usize {
+        self.quota_cpus.map_or(usize::MAX, |quota| (quota as usize).saturating_sub(for_load).max(1))
     }
 
     fn seat(&self, kind: PlacementKind, split: &Split) -> Placed {

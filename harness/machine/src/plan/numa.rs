@@ -32,9 +32,9 @@ pub(super) fn local(machine: &Machine, request: &PlacementRequest, cores: Vec<Co
         .help("ask for load cores on every node the server needs, for fewer cores, or use `--placement compact`"));
     }
     let room: Vec<usize> = chosen.iter().map(|&n| nodes[n].len()).collect();
-    let server_shares = spread(served, &room, roles - 1);
+    let server_shares = spread(served, &room);
     let left: Vec<usize> = room.iter().zip(&server_shares).map(|(room, taken)| room - taken).collect();
-    let load_shares = spread(wanted, &left, 0);
+    let load_shares = spread(wanted, &left);
     let mut split = Split { server: Vec::new(), load: Vec::new(), free: Vec::new(), shared: false };
     for (index, mut server) in nodes.into_iter().enumerate() {
         let Some(at) = chosen.iter().position(|&n| n == index) else {
@@ -121,12 +121,14 @@ fn fewest(nodes: &[Vec<Core>], roles: usize, cores: usize) -> Vec<usize> {
     chosen
 }
 
-/// Spreads `items` over nodes with `room`: one each first, then always to the node with most room left, keeping
-/// `keep` free on each. The caller has checked that they fit.
-fn spread(items: usize, room: &[usize], keep: usize) -> Vec<usize> {
+/// Spreads `items` over nodes with `room`: one each first, then always to the node with most room left.
+///
+/// The caller has checked that they fit. What is left is as even as it can be, so when at least one core per node
+/// is left over, every node keeps one.
+fn spread(items: usize, room: &[usize]) -> Vec<usize> {
     let mut given = vec![0; room.len()];
     for item in 0..items {
-        let left = |n: &usize| room[*n].saturating_sub(keep + given[*n]);
+        let left = |n: &usize| room[*n].saturating_sub(given[*n]);
         // `max_by_key` keeps the last of equals, so the reversed walk prefers the first node.
         let roomiest = (0..room.len()).rev().max_by_key(left).filter(|n| left(n) > 0);
         if let Some(n) = if item < room.len() { Some(item) } else { roomiest } {

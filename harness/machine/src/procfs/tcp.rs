@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use corecurve_core::Pid;
+use corecurve_core::problem::printable;
 use serde::{Deserialize, Serialize};
 
 use super::{process, read_text};
@@ -126,7 +127,7 @@ pub fn ownership(port: u16, pids: &[Pid]) -> Result<Ownership, String> {
     }
     let holders = holders(port)?;
     if let Some(stranger) = holders.iter().find(|holder| !pids.contains(&holder.pid)) {
-        return Ok(Ownership::Stranger(format!("pid {} `{}`", stranger.pid, stranger.command)));
+        return Ok(Ownership::Stranger(format!("pid {} `{}`", stranger.pid, printable(&stranger.command))));
     }
     let held = |listener: &Listener| holders.iter().any(|holder| holder.listeners.contains(listener));
     match listeners.iter().find(|listener| !held(listener)) {
