@@ -219,12 +219,13 @@ def client_command(client, port, seconds, connections, out, server_cpu, client_c
 
 def run_client(client, port, args):
     """Runs a client pinned to its CPU. Returns (standard output, CPU seconds of it and its children, wall seconds)."""
-    out = pathlib.Path(tempfile.mkdtemp(prefix="corecurve-bench-"))
-    command = client_command(client, port, args.seconds, args.connections, out / "run", args.server_cpu, args.client_cpu)
     # Our harness pins its own threads and refuses CPUs outside its mask; the others are pinned here.
     cpus = {args.server_cpu, args.client_cpu} if client == "corecurve" else {args.client_cpu}
-    begun = time.monotonic()
-    with open(out / "stdout", "w+b") as stdout, open(out / "stderr", "w+b") as stderr:
+    with tempfile.TemporaryDirectory(prefix="corecurve-bench-") as scratch, tempfile.TemporaryFile() as stdout, \
+            tempfile.TemporaryFile() as stderr:
+        run = pathlib.Path(scratch) / "run"
+        command = client_command(client, port, args.seconds, args.connections, run, args.server_cpu, args.client_cpu)
+        begun = time.monotonic()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT,
                                  preexec_fn=lambda: os.sched_setaffinity(0, cpus), start_new_session=True)
         try:
@@ -232,12 +233,15 @@ def run_client(client, port, args):
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             raise
-        stdout.seek(0), stderr.seek(0)
-        text, complaint = stdout.read().decode(errors="replace"), stderr.read().decode(errors="replace")
-    shutil.rmtree(out, ignore_errors=True)
+        wall_s = time.monotonic() - begun
+        texts = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    text, complaint = texts
     if child.returncode not in (0, 3):
         die(f"{client} ended with exit code {child.returncode}", (complaint or text)[-1500:])
-    return text, usage.ru_utime + usage.ru_stime, time.monotonic() - begun
+    return text, usage.ru_utime + usage.ru_stime, wall_s
 
 
 def wait_with_deadline(child, seconds):
