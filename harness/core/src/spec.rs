@@ -192,7 +192,8 @@ impl Spec {
     }
 }
 
-fn toml_problem(name: &str, text: &str, error: &toml::de::Error) -> Problem {
+/// What is wrong with TOML text, with line and column; `name` is the file.
+pub fn toml_problem(name: &str, text: &str, error: &toml::de::Error) -> Problem {
     let place = error.span().map_or(String::new(), |span| {
         let before = text.get(..span.start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -2,4 +2,6 @@
 
 pub mod child;
 pub mod signals;
+pub mod stop;
 pub mod store;
+pub mod targets;

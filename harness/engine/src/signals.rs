@@ -8,6 +8,8 @@ use corecurve_core::Problem;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::stop::StopFlag;
+
 /// How often the user has asked to stop.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 /// Time between being asked to stop now and being gone.
@@ -21,6 +23,15 @@ pub fn stop_now() -> bool {
 /// Whether the user asked at all.
 pub fn stop_soon() -> bool {
     ASKED.load(Ordering::Relaxed) >= 1
+}
+
+/// Listens to signals from now on; the flag is raised by them.
+///
+/// # Errors
+/// As [`listen`].
+pub fn install() -> Result<StopFlag, Problem> {
+    listen()?;
+    Ok(StopFlag::with_signals())
 }
 
 /// Starts to listen to SIGINT, SIGTERM and SIGHUP, once per process; later calls do nothing.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// What the names of leaves begin with; the guardian's pid and a unique number follow.
+const PREFIX: &str = "corecurve-";
+
 /// A leaf of the cgroup2 tree that holds a target and everything it starts.
 #[derive(Debug)]
 pub(super) struct Leaf {
@@ -13,7 +16,9 @@ pub(super) struct Leaf {
 impl Leaf {
     /// Makes a leaf under this process's own group; `None` where the kernel or the user's rights do not allow it.
     pub fn make(name: &str) -> Option<Leaf> {
+        let name = format!("{PREFIX}{}-{name}", std::process::id());
         let home = own_group()?;
+        remove_abandoned(&home);
         let path = home.join(name);
         std::fs::create_dir(&path).ok()?;
         if !path.join("cgroup.kill").exists() {
@@ -41,6 +46,18 @@ impl Leaf {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Removes leaves whose guardian is dead, as when guardian and harness were killed at once. One that still holds
+/// processes stays: nothing here proves whose they are.
+fn remove_abandoned(home: &Path) {
+    for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let guardian = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+        if guardian.is_some_and(|pid: u32| corecurve_machine::procfs::process::stat(pid).is_err()) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
     }
 }
 
@@ -100,7 +117,7 @@ mod tests {
     #[test]
     fn a_leaf_kills_what_lives_in_it() {
         // Where cgroup2 is not writable there is nothing to test, and the guardian does without.
-        let Some(leaf) = Leaf::make(&format!("corecurve-test-{}", std::process::id())) else { return };
+        let Some(leaf) = Leaf::make("test") else { return };
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let moved = std::fs::write(leaf.path().join("cgroup.procs"), child.id().to_string()).is_ok();
         if moved {

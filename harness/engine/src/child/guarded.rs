@@ -220,9 +220,18 @@ impl Guarded {
         match &self.exit {
             Some(exit) => Err(ended(exit)),
             None => {
-                let family = self.family();
-                self.seen = family.into_iter().filter_map(|pid| Identity::of(pid).ok()).collect();
+                self.remember_family();
                 Ok(())
+            }
+        }
+    }
+
+    /// Adds to the processes seen so far: those of a guardian that is dying right now are no longer found under it.
+    fn remember_family(&mut self) {
+        self.seen.retain(Identity::is_alive);
+        for identity in self.family().into_iter().filter_map(|pid| Identity::of(pid).ok()) {
+            if !self.seen.contains(&identity) {
+                self.seen.push(identity);
             }
         }
     }

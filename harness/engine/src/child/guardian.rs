@@ -130,7 +130,7 @@ impl Guardian {
         let _ = limits::raise_open_files();
         let own = corecurve_machine::allowed::affinity();
         job.policy.apply_to_current().map_err(|problem| io::Error::other(problem.one_line()))?;
-        let leaf = Leaf::make(&format!("corecurve-{}-{}", std::process::id(), corecurve_machine::clock::now().0));
+        let leaf = Leaf::make(&corecurve_machine::clock::now().0.to_string());
         let leaf = leaf.filter(Leaf::enter_or_remove);
         let spawned = spawn(job);
         if let Some(leaf) = &leaf

@@ -18,5 +18,6 @@ mod job;
 mod spawn;
 
 pub use guarded::{Ended, Guarded, GuardianExe};
+pub(crate) use guarded::{LaunchError, ended};
 pub use guardian::{guardian_main, is_guardian_call};
 pub use job::{GUARDIAN_ARG, Job};

@@ -40,7 +40,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a whole regular file of at most `limit` bytes as UTF-8.
-pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {
     let mut text = String::new();
     let read = open_regular(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
     read.map_err(|e| problem("read", path, &e))?;

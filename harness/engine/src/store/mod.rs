@@ -13,6 +13,7 @@ mod run;
 mod writer;
 
 pub use entry::Entry;
+pub(crate) use files::read_text as read_file;
 pub use files::write_atomically;
 pub use lock::is_locked;
 pub use run::{Failure, StoredRun, read_run};
