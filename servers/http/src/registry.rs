@@ -60,13 +60,23 @@ pub fn find(name: &str) -> Result<&'static Architecture, Problem> {
     })
 }
 
+/// The architecture of a configuration whose settings it takes. Starts nothing.
+///
+/// # Errors
+/// Unknown architecture or setting, or a value that cannot be read.
+pub fn check(config: &ServeConfig) -> Result<&'static Architecture, Problem> {
+    let architecture = find(&config.architecture)?;
+    config.check_settings(architecture.settings)?;
+    config.effective_limits()?;
+    Ok(architecture)
+}
+
 /// Starts a server and returns when every worker is pinned and listening.
 ///
 /// # Errors
 /// Unknown architecture or setting, no seat, address not allowed or taken, CPU not available.
 pub fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    let architecture = find(&config.architecture)?;
-    config.check_settings(architecture.settings)?;
+    let architecture = check(config)?;
     if config.seats.is_empty() {
         return Err(Problem::new("a server needs at least one CPU").help("name one, e.g. `--cores 1`"));
     }

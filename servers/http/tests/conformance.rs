@@ -4,7 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
@@ -484,6 +484,43 @@ fn stopping_is_graceful() {
         idle.assert_closed();
         assert_eq!(stats.totals.requests, 3, "{name}");
         assert_eq!(stats.totals.connections_open, 0, "{name}");
+        assert_free(name, addr);
+    }
+}
+
+#[test]
+fn a_server_stops_although_clients_never_do() {
+    for architecture in ARCHITECTURES {
+        let name = architecture.name;
+        let mut config = config(name);
+        if architecture.settings.iter().any(|setting| setting.name == "spin") {
+            config.settings.insert("spin".to_owned(), "200us".to_owned());
+        }
+        let server = registry::start(&config).unwrap();
+        let addr = server.local_addr();
+        let hammer = || {
+            let mut client = Client::connect(addr);
+            let mut answered = 0u64;
+            // Ends with an error when the server closes.
+            while client.stream.write_all(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n").is_ok() {
+                match client.stream.read(&mut [0; 4096]) {
+                    Ok(1..) => answered += 1,
+                    _ => break,
+                }
+            }
+            answered
+        };
+        let (stats, answered) = std::thread::scope(|scope| {
+            let hammers: Vec<_> = (0..4).map(|_| scope.spawn(hammer)).collect();
+            while server.stats().totals.requests < 500 {
+                std::thread::yield_now();
+            }
+            let stats = server.stop().unwrap();
+            (stats, hammers.into_iter().map(|hammer| hammer.join().unwrap()).sum::<u64>())
+        });
+        assert!(answered >= 490 && answered <= stats.totals.requests, "{name}: {answered} of {stats:?}");
+        assert_eq!(stats.totals.connections_open, 0, "{name}");
+        assert!(stats.totals.busy_ns > 0, "{name}");
         assert_free(name, addr);
     }
 }

@@ -25,7 +25,7 @@ use std::sync::mpsc::{Sender, channel};
 use corecurve_core::Problem;
 use rustix::net::SocketFlags;
 
-use super::Setup;
+use super::{SPIN, Setup};
 use crate::config::{ServeConfig, Setting};
 use crate::handler::Site;
 use crate::registry::{Architecture, QueueDiscipline};
@@ -41,7 +41,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     summary: "one thread accepts and hands connections to pinned event loops, by turns",
     queue_discipline: QueueDiscipline::Partitioned,
     failure_mode: "the acceptor is the ceiling when connections are short, and even counts are not even load",
-    settings: &[POLICY],
+    settings: &[POLICY, SPIN],
     start,
 };
 
@@ -51,7 +51,7 @@ pub const LEAST_CONNECTIONS: Architecture = Architecture {
     summary: "one thread accepts and hands each connection to the event loop that has the fewest",
     queue_discipline: QueueDiscipline::Partitioned,
     failure_mode: "the acceptor is the ceiling when connections are short, and a quiet connection counts like a busy one",
-    settings: &[],
+    settings: &[SPIN],
     start: start_least,
 };
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use corecurve_core::Problem;
 
-use super::Setup;
+use super::{SPIN, Setup};
 use crate::config::ServeConfig;
 use crate::registry::{Architecture, QueueDiscipline};
 use crate::runtime::RunningServer;
@@ -31,7 +31,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     summary: "an event loop per pinned core, all waiting on one listener with EPOLLEXCLUSIVE",
     queue_discipline: QueueDiscipline::Partitioned,
     failure_mode: "the last worker to sleep is woken first, so one worker collects the long-lived connections",
-    settings: &[],
+    settings: &[SPIN],
     start,
 };
 

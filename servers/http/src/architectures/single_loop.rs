@@ -12,7 +12,7 @@
 
 use corecurve_core::Problem;
 
-use super::Setup;
+use super::{SPIN, Setup};
 use crate::config::ServeConfig;
 use crate::registry::{Architecture, QueueDiscipline};
 use crate::runtime::RunningServer;
@@ -25,7 +25,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     summary: "one event loop on the first core; the base case every speed-up is measured against",
     queue_discipline: QueueDiscipline::Single,
     failure_mode: "one core is all it ever uses, and one slow request delays every other",
-    settings: &[],
+    settings: &[SPIN],
     start,
 };
 

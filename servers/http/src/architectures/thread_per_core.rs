@@ -18,7 +18,7 @@
 
 use corecurve_core::Problem;
 
-use super::Setup;
+use super::{SPIN, Setup};
 use crate::config::ServeConfig;
 use crate::registry::{Architecture, QueueDiscipline};
 use crate::runtime::RunningServer;
@@ -31,7 +31,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     summary: "an event loop and an SO_REUSEPORT listener per pinned core; nothing shared",
     queue_discipline: QueueDiscipline::Partitioned,
     failure_mode: "the kernel's hash spreads few connections unevenly, and a slow request strands those behind it",
-    settings: &[],
+    settings: &[SPIN],
     start,
 };
 

@@ -50,7 +50,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::net::SocketFlags;
 
-use super::Setup;
+use super::{SPIN, Setup};
 use crate::config::ServeConfig;
 use crate::registry::{Architecture, QueueDiscipline};
 use crate::runtime::RunningServer;
@@ -65,7 +65,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     summary: "readiness events become tasks on per-worker deques; idle workers steal them",
     queue_discipline: QueueDiscipline::Shared,
     failure_mode: "connection state and queues move between cores with every task, which tiny requests feel",
-    settings: &[],
+    settings: &[SPIN],
     start,
 };
 
@@ -115,6 +115,8 @@ struct Pool {
     /// When time-outs are next looked for, in milliseconds; whoever moves it on does the looking.
     next_sweep_ms: AtomicU64,
     period: Duration,
+    /// How long to look for work before sleeping.
+    spin: Duration,
     control: Arc<Control>,
 }
 
@@ -188,6 +190,7 @@ impl Pool {
             sleepers: AtomicUsize::new(0),
             next_sweep_ms: AtomicU64::new(0),
             period: sweep_period(&setup.limits),
+            spin: setup.spin,
             control: setup.control.clone(),
         })
     }
@@ -204,6 +207,11 @@ impl Pool {
         if self.sleepers.load(Ordering::Relaxed) > 0 && !self.is_nudged.swap(true, Ordering::AcqRel) {
             self.nudge();
         }
+    }
+
+    /// Whether any deque holds a task.
+    fn is_work_left(&self) -> bool {
+        self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<u32>> {
@@ -233,18 +241,23 @@ impl Thief {
             if let Some(slot) = self.next_task() {
                 self.run_task(slot);
                 self.since_look += 1;
-                if self.since_look >= TASKS_PER_LOOK {
-                    self.fetch(Duration::ZERO, false);
+                if self.since_look < TASKS_PER_LOOK {
+                    continue;
                 }
-                continue;
+                let now = self.fetch(Duration::ZERO, false);
+                self.worker.stats().add_busy_ns((now - woke).as_nanos() as u64);
+                woke = now;
+            } else {
+                self.worker.stats().add_busy_ns(woke.elapsed().as_nanos() as u64);
+                woke = self.spin().unwrap_or_else(|| self.sleep());
             }
-            self.worker.stats().add_busy_ns(woke.elapsed().as_nanos() as u64);
-            woke = self.sleep();
+            self.sweep();
             if self.pool.control.is_stopping() {
                 self.pool.nudge();
-                self.close_idle();
                 let deadline = *stop_by.get_or_insert(woke + GRACE);
-                if self.worker.app.site().stats.open() == 0 || woke >= deadline {
+                let is_over = woke >= deadline;
+                self.close_connections(is_over);
+                if self.worker.app.site().stats.open() == 0 || is_over {
                     return;
                 }
             }
@@ -275,19 +288,30 @@ impl Thief {
         None
     }
 
+    /// Looks for events and for tasks to steal for as long as the setting says; when it found some.
+    fn spin(&mut self) -> Option<Instant> {
+        let began = (self.pool.spin > Duration::ZERO).then(Instant::now)?;
+        loop {
+            let now = self.fetch(Duration::ZERO, false);
+            if self.pool.is_work_left() {
+                return Some(now);
+            }
+            if now - began >= self.pool.spin || self.pool.control.is_stopping() {
+                return None;
+            }
+        }
+    }
+
     /// Waits for events unless there is something to steal after all. Returns when it woke.
     fn sleep(&mut self) -> Instant {
         self.pool.sleepers.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        let is_work_left = self.pool.stealers.iter().any(|stealer| !stealer.is_empty());
-        let timeout = match (is_work_left, self.pool.control.is_stopping()) {
+        let timeout = match (self.pool.is_work_left(), self.pool.control.is_stopping()) {
             (true, _) => Duration::ZERO,
             (false, true) => STOPPING_WAIT.min(self.pool.period),
             (false, false) => self.pool.period,
         };
-        let woke = self.fetch(timeout, true);
-        self.sweep();
-        woke
+        self.fetch(timeout, true)
     }
 
     /// Turns events into tasks; a worker that said it sleeps says that it no longer does. Returns the time after waiting for them.
@@ -429,18 +453,19 @@ impl Thief {
         }
     }
 
-    /// Stops accepting and closes connections that are between requests.
-    fn close_idle(&mut self) {
+    /// Stops accepting and closes connections that are between requests, or all that nobody is serving right now.
+    fn close_connections(&mut self, all: bool) {
         *self.pool.listener() = None;
         for (number, slot) in self.pool.slots.iter().enumerate() {
-            let is_idle = slot.peer.try_lock().is_ok_and(|place| place.as_ref().is_some_and(|peer| peer.is_idle()));
+            let may_close = |peer: &Box<Peer>| all || peer.is_idle();
+            let is_idle = slot.peer.try_lock().is_ok_and(|place| place.as_ref().is_some_and(may_close));
             // Taking the slot from idle to running makes it ours, as running a task would.
             let order = Ordering::AcqRel;
             if !is_idle || slot.state.compare_exchange(IDLE, RUNNING, order, Ordering::Acquire).is_err() {
                 continue;
             }
             let mut place = slot.peer();
-            if place.as_ref().is_some_and(|peer| peer.is_idle()) {
+            if place.as_ref().is_some_and(may_close) {
                 *place = None;
                 self.worker.app.site().stats.worker(slot.home.load(Ordering::Relaxed)).count_closed();
             }

@@ -61,6 +61,8 @@ pub(crate) struct EventLoop {
     is_intake_paused: bool,
     worker: Worker,
     control: Arc<Control>,
+    /// How long to look for events before sleeping.
+    spin: Duration,
 }
 
 impl EventLoop {
@@ -68,7 +70,12 @@ impl EventLoop {
     ///
     /// # Errors
     /// When the kernel gives no poll or no event descriptor.
-    pub fn new(worker: Worker, intake: Intake, control: Arc<Control>) -> Result<(Wake, EventLoop), Problem> {
+    pub fn new(
+        worker: Worker,
+        intake: Intake,
+        control: Arc<Control>,
+        spin: Duration,
+    ) -> Result<(Wake, EventLoop), Problem> {
         let failed = |error: io::Error| {
             Problem::new(format!("cannot set up an event loop: {error}"))
                 .help("raise the limit of open files (`ulimit -n`) or use fewer workers")
@@ -83,6 +90,7 @@ impl EventLoop {
             is_intake_paused: false,
             worker,
             control,
+            spin,
         };
         event_loop.watch_intake().map_err(failed)?;
         // A wake that fails is made up for by the next sweep.
@@ -105,11 +113,7 @@ impl EventLoop {
         let mut swept = Instant::now();
         let mut stop_by = None;
         loop {
-            let timeout = if self.again.is_empty() { period } else { Duration::ZERO };
-            if self.poll.poll(&mut events, Some(timeout)).is_err() {
-                events.clear();
-            }
-            let woke = Instant::now();
+            let woke = self.wait(&mut events, period);
             self.worker.tick(woke);
             for event in &events {
                 self.dispatch(event);
@@ -131,6 +135,36 @@ impl EventLoop {
         for _ in 0..self.peers.len() {
             self.worker.stats().count_closed();
         }
+    }
+
+    /// Waits for events: awake for as long as the setting `spin` says, then asleep. Returns when the wait ended.
+    #[inline]
+    fn wait(&mut self, events: &mut Events, period: Duration) -> Instant {
+        if !self.again.is_empty() {
+            return self.look(events, Duration::ZERO);
+        }
+        if self.spin > Duration::ZERO {
+            let began = Instant::now();
+            loop {
+                let now = self.look(events, Duration::ZERO);
+                if !events.is_empty() {
+                    return now;
+                }
+                if now - began >= self.spin {
+                    break;
+                }
+            }
+        }
+        self.look(events, period)
+    }
+
+    #[inline]
+    fn look(&mut self, events: &mut Events, timeout: Duration) -> Instant {
+        // An interrupted wait is one without events.
+        if self.poll.poll(events, Some(timeout)).is_err() {
+            events.clear();
+        }
+        Instant::now()
     }
 
     #[inline]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use corecurve_core::{Nanos, Problem, Seat};
+use corecurve_core::{CpuSet, Nanos, NodeId, Problem, Seat};
+use corecurve_machine::memory::{ExecPolicy, set_affinity};
+use corecurve_machine::pin::pin_current_thread;
 
 use crate::engine::Limits;
 use crate::handler::{App, Site};
@@ -74,30 +76,28 @@ pub(crate) fn millis(time: Nanos) -> u64 {
     time.0.div_ceil(1_000_000)
 }
 
-/// Pins the calling thread to its seat.
+/// Pins the calling thread to its seat and takes its memory from the seat's node from now on.
 ///
 /// # Errors
-/// When the kernel refuses: the CPU does not exist or is not ours.
+/// When the kernel refuses: the CPU or the node does not exist or is not ours.
 pub(crate) fn sit(seat: Seat) -> Result<(), Problem> {
-    let core = core_affinity::CoreId { id: seat.cpu.0 as usize };
-    if core_affinity::set_for_current(core) {
-        return Ok(());
-    }
-    Err(Problem::new(format!("cannot pin a worker to CPU {}", seat.cpu))
-        .help("name CPUs this process may use; `corecurve topo` shows them"))
+    pin_current_thread(seat.cpu)?;
+    take_memory_from(&[seat])
 }
 
 /// Lets the calling thread, and those it starts, run on any of these seats and nowhere else.
 ///
 /// # Errors
-/// When the kernel refuses all of them.
+/// When the kernel refuses.
 pub(crate) fn sit_on_any(seats: &[Seat]) -> Result<(), Problem> {
-    let mut cpus = rustix::thread::CpuSet::new();
-    for seat in seats.iter().filter(|seat| (seat.cpu.0 as usize) < rustix::thread::CpuSet::MAX_CPU) {
-        cpus.set(seat.cpu.0 as usize);
-    }
-    rustix::thread::sched_setaffinity(None, &cpus).map_err(|error| {
-        Problem::new(format!("cannot confine the server to its CPUs: {error}"))
-            .help("name CPUs this process may use; `corecurve topo` shows them")
-    })
+    set_affinity(&seats.iter().map(|seat| seat.cpu).collect())?;
+    take_memory_from(seats)
+}
+
+fn take_memory_from(seats: &[Seat]) -> Result<(), Problem> {
+    let mut nodes: Vec<NodeId> = seats.iter().filter_map(|seat| seat.node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    // A kernel without memory policies leaves memory where it likes, which `doctor` reports.
+    ExecPolicy { cpus: CpuSet::default(), nodes }.apply_to_current().map(drop)
 }
