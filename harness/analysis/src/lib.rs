@@ -7,4 +7,4 @@ pub mod models;
 pub mod oracle;
 pub mod stats;
 
-pub use findings::{Findings, RunData};
+pub use findings::{Findings, RunData, analyse};

@@ -3,6 +3,8 @@
 //! SDM91: the data set of the R package `usl`. Seastar: the httpd table of its wiki. NGINX: the vendor's own
 //! tables of HTTP requests and connections per second. Figures are those of an independent fit of the same formula.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use corecurve_analysis::models::{FitReport, FitSettings, ModelFit, ModelKind, Observation, Weights, fit};
 
 const NGINX_CORES: [usize; 7] = [1, 2, 4, 8, 16, 32, 36];

@@ -1,8 +1,25 @@
 //! Records to findings: everything a report may show, recomputed from what is on disk.
+//!
+//! Best-of-k does not exist here: a cell's number is the median over its repetitions, a cell that is not valid has
+//! no ratio, no speed-up and no place in a fit, and whatever was struck out is listed with its reasons.
 
+mod analyse;
+mod caveats;
+mod cells;
+mod curves;
+mod headline;
+mod machine;
+mod mats;
+mod oracle_line;
 mod run_data;
+pub(crate) mod spreads;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod types;
 
+pub use analyse::{analyse, analyse_with_laws};
 pub use run_data::RunData;
 pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,

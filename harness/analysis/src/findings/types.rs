@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
-/// What a run found out. Recomputed from records by `analyse`; never edited, never measured.
+/// What a run found out. Recomputed from records by [`analyse`](super::analyse()); never edited, never measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// Version of this format, [`corecurve_core::SCHEMA`].
@@ -159,6 +159,14 @@ impl SeriesKey {
             requests_per_connection: cell.requests_per_connection,
             shared_cores: cell.placed.shared,
         }
+    }
+
+    /// Whether the same question is asked of both, so that their numbers may stand side by side: everything but the
+    /// target and its settings is equal.
+    pub fn asks_the_same_as(&self, other: &SeriesKey) -> bool {
+        let question =
+            |key: &SeriesKey| SeriesKey { target: String::new(), target_settings: Settings::new(), ..key.clone() };
+        question(self) == question(other)
     }
 }
 

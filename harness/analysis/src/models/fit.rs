@@ -257,7 +257,7 @@ fn unstable_peak(data: &Data) -> Option<String> {
     let all = peak(data)?;
     for i in 0..data.len() {
         let without = peak(&data.without(i))?;
-        if !((without / all - 1.0).abs() <= LEAVE_ONE_OUT) {
+        if (without / all - 1.0).abs() > LEAVE_ONE_OUT {
             let shown = if without.is_finite() { format!("{without:.0}") } else { "∞".to_owned() };
             return Some(format!("N* is not stable: without {:.0} cores it moves from {all:.0} to {shown}", data.n[i]));
         }

@@ -1,0 +1,61 @@
+//! [`analyse`]: the straight line from records to findings.
+
+use std::collections::BTreeMap;
+
+use corecurve_core::rng::mix;
+use corecurve_core::{CellId, QueueLaw, SCHEMA};
+
+use super::caveats::{run_caveats, struck_out};
+use super::cells::cell_findings;
+use super::curves::curves;
+use super::headline::headline;
+use super::machine::machine_summary;
+use super::mats::fill_speedups;
+use super::run_data::RunData;
+use super::spreads::Spreads;
+use super::types::{Findings, Progress, RunIdentity};
+use crate::compare::within::{comparisons, noise_floor};
+
+/// Everything a report may show, from the records of a run. Pure: the same records give the same findings, bit for bit.
+///
+/// Costs a few milliseconds per cell and SLO, mostly bootstrap.
+pub fn analyse(run: &RunData) -> Findings {
+    analyse_with_laws(run, &BTreeMap::new())
+}
+
+/// [`analyse`] for cells of which it is known what kind of queue they are: their load curves get an oracle line.
+pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Findings {
+    let seed = run.plan.seed;
+    let spreads = Spreads::of(&run.plan.cells, &run.mats);
+    let mut cells = cell_findings(run, laws, &spreads);
+    fill_speedups(&mut cells, &spreads, mix(seed, 1));
+    let curves = curves(&cells, mix(seed, 2));
+    let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
+    let comparisons = comparisons(&cells, &spreads, noise_floor.as_ref(), mix(seed, 4));
+    let mut findings = Findings {
+        schema: SCHEMA,
+        headline: String::new(),
+        run: RunIdentity {
+            dir: run.dir.clone(),
+            slug: run.slug.clone(),
+            command: run.command.clone(),
+            seed,
+            started: run.started.clone(),
+            version: run.version.clone(),
+        },
+        machine: machine_summary(&run.machine),
+        machine_record: run.machine.clone(),
+        plan: run.plan.clone(),
+        progress: Progress { finished: run.finished.len(), planned: run.plan.order.len() },
+        struck_out: struck_out(&cells),
+        cells,
+        curves,
+        noise_floor,
+        comparisons,
+        caveats: Vec::new(),
+        notes: run.notes.clone(),
+    };
+    findings.caveats = run_caveats(&findings);
+    findings.headline = headline(&findings);
+    findings
+}
