@@ -342,6 +342,10 @@ impl Drop for Guarded {
 
 /// What there is to say about a target that ended by itself.
 pub(crate) fn ended(exit: &Exit) -> Problem {
+    if exit.is_daemon() {
+        return Problem::new("the target started in background, out of the harness's hands")
+            .help("add the option that keeps it in the foreground (`-D`, `daemon off;`, `--no-daemon`, …)");
+    }
     let problem = Problem::new(format!("the target {exit}"));
     if exit.tail.is_empty() {
         return problem.help("it wrote nothing");

@@ -48,6 +48,8 @@ impl ServerProcess {
         let pids = guarded.family();
         port::expect_own(expected.address, &pids)?;
         let family = pids.into_iter().filter_map(|pid| Identity::of(pid).ok()).collect();
+        // One that goes into the background answers by the process it left behind, and may be about to end itself.
+        expect_alive(&mut guarded, expected.foreground)?;
         guarded.check()?;
         Ok(ServerProcess { guarded, address: expected.address, family, grace: expected.grace })
     }
@@ -58,10 +60,8 @@ fn await_reply(guarded: &mut Guarded, expected: &Expected<'_>) -> Result<(), Pro
     let deadline = Instant::now() + patience;
     let mut per_try = FIRST_PATIENCE;
     loop {
-        if let Some(exit) = guarded.listen(Instant::now() + NAP)? {
-            let ended = crate::child::ended(exit);
-            return Err(if exit.is_daemon() { in_background(expected.foreground) } else { ended });
-        }
+        expect_alive(guarded, expected.foreground)?;
+        std::thread::sleep(NAP);
         let left = deadline.saturating_duration_since(Instant::now());
         let why = match http_probe::get(expected.address, &expected.ready.path, per_try.min(left).max(NAP)) {
             Ok(reply) if reply.status != expected.ready.status => {
@@ -85,12 +85,17 @@ fn await_reply(guarded: &mut Guarded, expected: &Expected<'_>) -> Result<(), Pro
     }
 }
 
-fn in_background(foreground: Option<&str>) -> Problem {
-    let help = match foreground {
-        Some(hint) => format!("add {hint}"),
-        None => "add the option that keeps it in the foreground (`-D`, `daemon off;`, `--no-daemon`, …)".to_owned(),
-    };
-    Problem::new("the target started in background, out of the harness's hands").help(help)
+/// Checks that the started process still runs.
+fn expect_alive(guarded: &mut Guarded, foreground: Option<&str>) -> Result<(), Problem> {
+    let runs = Identity::of(guarded.pid()).is_ok_and(|identity| identity.is_alive());
+    // The guardian tells a little later how a process ended.
+    let news_until = if runs { Instant::now() } else { Instant::now() + LAST_WORDS };
+    let Some(exit) = guarded.listen(news_until)? else { return Ok(()) };
+    let problem = crate::child::ended(exit);
+    Err(match foreground.filter(|_| exit.is_daemon()) {
+        Some(hint) => problem.help(format!("add {hint}")),
+        None => problem,
+    })
 }
 
 impl Running for ServerProcess {
