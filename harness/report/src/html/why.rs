@@ -1,0 +1,95 @@
+//! What the records say about the cause, without a verdict that nothing supports.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::column::Column;
+use crate::groups::{Group, Legend, Row};
+use crate::text::{bad_share, grouped, plain, share, small_share};
+use corecurve_core::{Counts, ErrorClass, Nanos, Quantile, TrialRecord};
+
+/// What was seen at the MAT of each cell.
+pub(super) fn why(groups: &[Group<'_>], names: &Legend<'_>) -> Markup {
+    html! {
+        p {
+            b { "No verdict. " }
+            "This report does not name the bottleneck: nothing in these records isolates it. What was seen at the trial \
+             nearest below each MAT is here, to judge by. A CPU share near 100 % points to the cores; far below it, to a \
+             lock, a queue, a link or the load generator. Counters per operation and each worker's share of the load are \
+             not part of these records."
+        }
+        @for group in groups { h3 { (group.title()) " " (super::answer::marks(group)) } (table(group, names)) }
+        (errors(groups))
+    }
+}
+
+fn table(group: &Group<'_>, names: &Legend<'_>) -> Markup {
+    let rows = group.by_series();
+    let near: Vec<(&Row<'_>, &TrialRecord)> = rows.iter().filter_map(|row| Some((row, nearest(row)?))).collect();
+    let service = Column::times(near.iter().flat_map(|(_, t)| [t.service_ns.p50, t.service_ns.p99]));
+    let lag = Column::times(near.iter().map(|(_, t)| t.send_lag_ns.p99));
+    let quiet = Column::times(near.iter().map(|(row, _)| no_load(row)));
+    let body = html! {
+        div .scroll tabindex="0" { table {
+            thead { tr {
+                th { "target" } th .n { "cores" } th .n { "CPU," br; "server" } th .n { "CPU, busiest" br; "load thread" }
+                th .n { "no-load" br; "mean, " (quiet.unit) }
+                th .n { "service" br; "p50, " (service.unit) } th .n { "service" br; "p99, " (service.unit) }
+                th .n { "send lag" br; "p99, " (lag.unit) } th .n { "not ok" }
+            } }
+            tbody { @for (row, trial) in &near {
+                tr {
+                    td .name { (names.name(names.index(&row.cell.series))) @if row.cell.cell.control { " A/A control" } }
+                    td .n { (row.cell.cell.cores) }
+                    td .n { (share(trial.utilisation)) } td .n { (share(trial.generator_busy)) }
+                    td .n { (quiet.quantile(no_load(row))) }
+                    td .n { (service.quantile(trial.service_ns.p50)) } td .n { (service.quantile(trial.service_ns.p99)) }
+                    td .n { (lag.quantile(trial.send_lag_ns.p99)) } td .n { (small_share(bad_share(trial))) }
+                }
+            } }
+        } }
+    };
+    super::folded(near.len(), body)
+}
+
+fn no_load(row: &Row<'_>) -> Quantile {
+    row.cell.no_load.map_or(Quantile::Unstated, |quiet| Quantile::At(Nanos(quiet.mean_ns.max(0.0).round() as u64)))
+}
+
+/// The valid trial with the highest offered rate not above the MAT.
+fn nearest<'a>(row: &Row<'a>) -> Option<&'a TrialRecord> {
+    let mat = row.mat.mat_per_s.filter(|_| row.mat.valid)?;
+    let below = row.cell.trials.iter().filter(|trial| trial.valid && trial.offered_per_s <= mat * 1.0001);
+    below.max_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s))
+}
+
+/// Failures by class over the valid trials of each cell that had any.
+fn errors(groups: &[Group<'_>]) -> Markup {
+    let mut cells: BTreeMap<&str, Counts> = BTreeMap::new();
+    for row in groups.iter().flat_map(|group| &group.rows) {
+        let mut sum = Counts::default();
+        row.cell.trials.iter().filter(|trial| trial.valid).for_each(|trial| sum += &trial.counts);
+        if sum.bad() > 0 {
+            cells.insert(&row.cell.cell.id.0, sum);
+        }
+    }
+    let classes: Vec<ErrorClass> =
+        ErrorClass::ALL.into_iter().filter(|class| cells.values().any(|sum| sum.errors.contains_key(class))).collect();
+    html! {
+        h3 { "Operations that were not completed correctly" }
+        @if cells.is_empty() {
+            p { "None in any valid trial." }
+        } @else {
+            p .note { "Summed over all valid trials of a cell, overloaded ones included." }
+            (super::folded(cells.len(), html! { div .scroll tabindex="0" { table {
+                thead { tr { th { "cell" } th .n { "due" } th .n { "ok" } @for class in &classes { th .n { (class.name()) } } th .n { "unanswered" } th .n { "never sent" } } }
+                tbody { @for (cell, sum) in &cells { tr {
+                    td .name { (plain(cell)) } td .n { (grouped(sum.scheduled)) } td .n { (grouped(sum.ok)) }
+                    @for class in &classes { td .n { (grouped(sum.errors.get(class).copied().unwrap_or(0))) } }
+                    td .n { (grouped(sum.unanswered)) } td .n { (grouped(sum.never_sent)) }
+                } } }
+            } } }))
+        }
+    }
+}

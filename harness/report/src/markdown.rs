@@ -1,0 +1,155 @@
+//! Markdown that pastes into an issue: the answer, the table, what was struck out, how to repeat it.
+
+use std::io::{self, Write};
+
+use corecurve_analysis::findings::Findings;
+
+use crate::exporter::Exporter;
+use crate::groups::{Group, Row, any_shared_cores, groups};
+use crate::text::{command, count, plain, plain_long, rate, relative_interval, share, time, times};
+
+/// `report.md`.
+#[derive(Clone, Copy, Debug)]
+pub struct Markdown;
+
+impl Exporter for Markdown {
+    fn write(&self, findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "**{}**\n", escaped(&plain_long(&findings.headline, 1_000)))?;
+        for caveat in &findings.caveats {
+            writeln!(out, "> {}  ", escaped(&plain_long(caveat, 500)))?;
+        }
+        for group in groups(findings) {
+            table(&group, out)?;
+        }
+        ratios(findings, out)?;
+        struck_out(findings, out)?;
+        foot(findings, out)
+    }
+}
+
+fn table(group: &Group<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut marks = String::new();
+    if group.simulated {
+        marks += " · **simulated** in virtual time, not measured";
+    }
+    if group.shared_cores {
+        marks += " · **shared-cores**";
+    }
+    writeln!(out, "\nMAT at {}{marks}\n", escaped(&group.title()))?;
+    writeln!(out, "| target | cores | MAT | 95 % CI | p50 | p99 | p99.9 | CPU | vs fewest cores | efficiency |")?;
+    writeln!(out, "|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+    group.rows.iter().try_for_each(|row| writeln!(out, "| {} |", cells(row).join(" | ")))
+}
+
+fn cells(row: &Row<'_>) -> [String; 10] {
+    let (cell, mat) = (row.cell, row.mat);
+    let mut name = escaped(&plain(&cell.label));
+    if cell.cell.control {
+        name += " (A/A control)";
+    }
+    let dash = || "—".to_owned();
+    let value = match (mat.valid, mat.kind.map(|kind| kind.name())) {
+        (true, _) => rate(mat.mat_per_s),
+        (false, Some("generator-limited")) => format!("≥ {}", rate(mat.mat_per_s)),
+        (false, _) => match mat.reasons.first() {
+            Some(reason) => format!("invalid: {}", escaped(&plain_long(reason, 160))),
+            None => "no result yet".to_owned(),
+        },
+    };
+    if !mat.valid {
+        return [name, cell.cell.cores.to_string(), value, dash(), dash(), dash(), dash(), dash(), dash(), dash()];
+    }
+    [
+        name,
+        cell.cell.cores.to_string(),
+        value,
+        relative_interval(mat.mat_per_s, mat.ci95),
+        time(mat.latency_ns.p50),
+        time(mat.latency_ns.p99),
+        time(mat.latency_ns.p999),
+        share(mat.utilisation),
+        times(mat.speedup.map(|ratio| ratio.value)),
+        share(mat.efficiency.map(|ratio| ratio.value)),
+    ]
+}
+
+fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if findings.comparisons.is_empty() {
+        return Ok(());
+    }
+    if any_shared_cores(findings) {
+        writeln!(out, "\nRatios · **shared-cores**")?;
+    }
+    writeln!(out, "\n| target | cores | against | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|--:|--:|:--|")?;
+    for row in &findings.comparisons {
+        let ratio = row.ratio.map_or_else(|| "—".into(), |r| times(Some(r.value)));
+        let ci = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3} … {:.3}", r.ci95[0], r.ci95[1]));
+        let (a, b) = (escaped(&plain(&row.a.label)), escaped(&plain(&row.b.label)));
+        writeln!(out, "| {b} | {} | {a} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;
+    }
+    match &findings.noise_floor {
+        Some(noise) => writeln!(out, "\nNoise floor of this machine (A/A control): {:.1} %", noise.floor * 100.0),
+        None => writeln!(out, "\nNo A/A control was measured: the noise floor is unknown."),
+    }
+}
+
+fn struck_out(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if findings.struck_out.is_empty() {
+        return Ok(());
+    }
+    let n = findings.struck_out.len();
+    writeln!(out, "\n<details><summary>{} struck out</summary>\n", count(n, "number", "numbers"))?;
+    for struck in findings.struck_out.iter().take(50) {
+        let why: Vec<String> = struck.reasons.iter().map(|reason| escaped(&plain_long(reason, 300))).collect();
+        let (what, cell) = (escaped(&plain(&struck.what)), escaped(&plain(&struck.cell.0)));
+        writeln!(out, "- ~~{what}~~ ({cell} #{}): {}", struck.rep, why.join("; "))?;
+    }
+    if n > 50 {
+        writeln!(out, "- … and {} more", n - 50)?;
+    }
+    writeln!(out, "\n</details>")
+}
+
+fn foot(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    let machine = &findings.machine;
+    let cores = machine.cores.map(|n| format!("{n} cores"));
+    let fields = [&machine.cpu, &cores, &machine.kernel, &machine.hypervisor];
+    let machine: Vec<String> = fields.into_iter().flatten().map(|field| escaped(&plain(field))).collect();
+    writeln!(out, "\nMachine: {}  ", if machine.is_empty() { "not recorded".into() } else { machine.join(" · ") })?;
+    writeln!(out, "corecurve {} · seed {}  ", escaped(&plain(&findings.run.version)), findings.run.seed)?;
+    writeln!(out, "Repeat: {}", code(&command(&findings.run.command)))
+}
+
+/// Text that Markdown shows as it is.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '#' | '!' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// A code span around any text: its fence is longer than any fence inside.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    format!("{fence} {text} {fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_become_markup() {
+        assert_eq!(escaped("a|b<img src=x>@me"), "a\\|b&lt;img src=x&gt;&#64;me");
+        assert_eq!(code("a `` b"), "``` a `` b ```");
+    }
+}
