@@ -40,7 +40,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,7 @@ use crate::runtime::RunningServer;
 use crate::runtime::listener::{Accepted, accept, listen};
 use crate::runtime::peer::{Outcome, Peer};
 use crate::runtime::server::{Control, GRACE, Wake};
+use crate::runtime::slot::Slot;
 use crate::runtime::worker::{Worker, sweep_period};
 
 /// The registered row.
@@ -118,50 +119,6 @@ struct Pool {
     /// How long to look for work before sleeping.
     spin: Duration,
     control: Arc<Control>,
-}
-
-/// A place for one connection.
-#[derive(Default)]
-struct Slot {
-    state: AtomicU8,
-    /// The client has closed its side.
-    is_hung_up: AtomicBool,
-    /// Its time may be over.
-    is_overdue: AtomicBool,
-    /// The worker that accepted it and counts it.
-    home: AtomicUsize,
-    peer: Mutex<Option<Box<Peer>>>,
-}
-
-const IDLE: u8 = 0;
-const SCHEDULED: u8 = 1;
-const RUNNING: u8 = 2;
-const NOTIFIED: u8 = 3;
-
-impl Slot {
-    /// Notes an event; whether the caller must make a task of it.
-    fn notify(&self) -> bool {
-        let noted = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
-            IDLE => Some(SCHEDULED),
-            RUNNING => Some(NOTIFIED),
-            _ => None,
-        });
-        noted == Ok(IDLE)
-    }
-
-    /// Ends a run; whether the caller must put the task back because an event came meanwhile.
-    fn rest(&self) -> bool {
-        let rested = self.state.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire);
-        if rested.is_err() {
-            self.state.store(SCHEDULED, Ordering::Release);
-        }
-        rested.is_err()
-    }
-
-    fn peer(&self) -> MutexGuard<'_, Option<Box<Peer>>> {
-        // After a panic the connection is in doubt but the slot is not: its owner closes it.
-        self.peer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Pool {
@@ -358,7 +315,7 @@ impl Thief {
 
     fn run_task(&mut self, number: u32) {
         let slot = &self.pool.slots[number as usize];
-        slot.state.store(RUNNING, Ordering::Release);
+        slot.begin();
         let mut place = slot.peer();
         let outcome = match place.as_mut() {
             None => Outcome::Keep,
@@ -377,13 +334,13 @@ impl Thief {
             *place = None;
             drop(place);
             self.worker.app.site().stats.worker(slot.home.load(Ordering::Relaxed)).count_closed();
-            slot.state.store(IDLE, Ordering::Release);
+            slot.vacate();
             self.pool.free().push(number);
             return;
         }
         drop(place);
         if outcome == Outcome::Again {
-            slot.state.store(SCHEDULED, Ordering::Release);
+            slot.put_back();
             self.deque.push(number);
         } else if slot.rest() {
             self.deque.push(number);
@@ -443,7 +400,7 @@ impl Thief {
             self.accept_all();
         }
         for (number, slot) in self.pool.slots.iter().enumerate() {
-            let Ok(place) = slot.peer.try_lock() else { continue };
+            let Some(place) = slot.try_peer() else { continue };
             if place.as_ref().is_some_and(|peer| peer.is_overdue(&self.worker)) {
                 slot.is_overdue.store(true, Ordering::Release);
                 if slot.notify() {
@@ -457,15 +414,13 @@ impl Thief {
     fn close_connections(&mut self, all: bool) {
         *self.pool.listener() = None;
         for (number, slot) in self.pool.slots.iter().enumerate() {
-            let may_close = |peer: &Box<Peer>| all || peer.is_idle();
-            let is_idle = slot.peer.try_lock().is_ok_and(|place| place.as_ref().is_some_and(may_close));
-            // Taking the slot from idle to running makes it ours, as running a task would.
-            let order = Ordering::AcqRel;
-            if !is_idle || slot.state.compare_exchange(IDLE, RUNNING, order, Ordering::Acquire).is_err() {
+            let may_close = |place: &Option<Box<Peer>>| place.as_ref().is_some_and(|peer| all || peer.is_idle());
+            let is_idle = slot.try_peer().is_some_and(|place| may_close(&place));
+            if !is_idle || !slot.seize() {
                 continue;
             }
             let mut place = slot.peer();
-            if place.as_ref().is_some_and(may_close) {
+            if may_close(&place) {
                 *place = None;
                 self.worker.app.site().stats.worker(slot.home.load(Ordering::Relaxed)).count_closed();
             }

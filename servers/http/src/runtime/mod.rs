@@ -9,6 +9,7 @@ pub(crate) mod event_loop;
 pub(crate) mod listener;
 pub(crate) mod peer;
 pub mod server;
+pub(crate) mod slot;
 pub mod stats;
 pub(crate) mod worker;
 
