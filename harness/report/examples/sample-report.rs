@@ -9,7 +9,12 @@ use corecurve_report::{Exporter, html::Html};
 
 fn main() -> std::io::Result<()> {
     let dir = PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| ".".into()));
-    for (name, findings) in [("sweep", sample::sweep()), ("demo", sample::demo()), ("hostile", sample::hostile())] {
+    for (name, findings) in [
+        ("sweep", sample::sweep()),
+        ("demo", sample::demo()),
+        ("fixed", sample::fixed()),
+        ("hostile", sample::hostile()),
+    ] {
         let mut bytes = Vec::new();
         Html.write(&findings, &mut bytes)?;
         std::fs::write(dir.join(format!("{name}.html")), bytes)?;

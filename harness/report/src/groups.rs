@@ -111,9 +111,9 @@ impl<'a> Legend<'a> {
     }
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
     /// The distinct series of this group, in the plan's order, without controls.
-    pub fn series(&self) -> Vec<&SeriesKey> {
+    pub fn series(&self) -> Vec<&'a SeriesKey> {
         let mut all: Vec<&SeriesKey> = Vec::new();
         for row in self.rows.iter().filter(|row| !row.cell.cell.control) {
             if !all.contains(&&row.cell.series) {
@@ -125,7 +125,7 @@ impl Group<'_> {
 
     /// The rows as a reader wants them: by series in the plan's order and within a series by cores, controls last;
     /// with a single core count from the highest MAT to the lowest, unusable ones last.
-    pub fn by_series(&self) -> Vec<Row<'_>> {
+    pub fn by_series(&self) -> Vec<Row<'a>> {
         let mut all: Vec<&SeriesKey> = Vec::new();
         for row in &self.rows {
             if !all.contains(&&row.cell.series) {

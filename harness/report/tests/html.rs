@@ -102,6 +102,14 @@ fn a_run_without_results_is_a_page_too() {
 }
 
 #[test]
+fn a_fixed_rate_has_percentiles_causes_and_its_errors() {
+    let page = page(&sample::fixed());
+    assert_eq!(page.matches("At the given rate").count(), 2 + 2, "headings, and the labels of two drawings");
+    assert_eq!(page.matches(">shared-cores</span>").count(), 5, "figure, percentiles, why, trials, plan");
+    assert!(page.contains("<th class=\"n\">reset</th>") && !page.contains("None in any valid trial."));
+}
+
+#[test]
 fn odd_numbers_do_not_break_a_drawing() {
     let mut findings = sample::sweep();
     for (i, cell) in findings.cells.iter_mut().enumerate() {

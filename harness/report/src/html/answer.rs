@@ -62,12 +62,9 @@ pub(super) fn throughput(groups: &[Group<'_>], names: &Legend<'_>, gathered: &mu
     })
 }
 
-/// `simulated` and `shared-cores`, where they hold.
+/// The marks of a group.
 pub(super) fn marks(group: &Group<'_>) -> Markup {
-    html! {
-        @if group.simulated { (mark("simulated")) " " }
-        @if group.shared_cores { (mark("shared-cores")) }
-    }
+    super::marks(group.simulated, group.shared_cores)
 }
 
 fn curve_caption(group: &Group<'_>) -> Markup {

@@ -32,10 +32,7 @@ pub(super) fn fits(findings: &Findings, names: &Legend<'_>) -> Markup {
 }
 
 fn marks(curve: &Curve) -> Markup {
-    html! {
-        @if is_simulated(&curve.series.target) { (mark("simulated")) " " }
-        @if curve.series.shared_cores { (mark("shared-cores")) }
-    }
+    super::marks(is_simulated(&curve.series.target), curve.series.shared_cores)
 }
 
 /// The distinct reasons of a curve's refusals.

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::exporter::Exporter;
 use crate::groups::{Legend, groups};
-use crate::text::plain;
+use crate::text::{is_simulated, plain};
 
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -44,13 +44,13 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let mut gathered = figure::Gathered::default();
     let throughput = answer::throughput(&groups, &names, &mut gathered)?;
     let load = latency::against_load(findings, &names, &mut gathered)?;
-    let spectrum = latency::spectrum(&groups, &names, &mut gathered)?;
+    let spectrum = latency::spectrum(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
     let sections = [
         ("mat", "Throughput", throughput),
         ("load", "Latency against offered load", load),
-        ("percentiles", "Percentiles at the MAT", spectrum),
-        ("why", "Why", why::why(&groups, &names)),
+        ("percentiles", "Percentiles", spectrum),
+        ("why", "Why", why::why(findings, &groups, &names)),
         ("models", "Models", fits::fits(findings, &names)),
         ("trials", "Trial by trial", trials::trials(findings)),
         ("method", "Machine and method", method),
@@ -115,6 +115,20 @@ fn hash(content: &str) -> String {
 /// A table of this many rows, behind a summary when it is long.
 fn folded(rows: usize, table: Markup) -> Markup {
     html! { @if rows <= 16 { (table) } @else { details { summary { "All " (rows) " rows" } (table) } } }
+}
+
+/// `simulated` and `shared-cores`, where they hold.
+fn marks(simulated: bool, shared_cores: bool) -> Markup {
+    html! {
+        @if simulated { (mark("simulated")) " " }
+        @if shared_cores { (mark("shared-cores")) }
+    }
+}
+
+/// The marks of all cells that were no search.
+fn fixed_marks(findings: &Findings) -> Markup {
+    let fixed = || findings.cells.iter().filter(|cell| cell.mats.is_empty());
+    marks(fixed().any(|cell| is_simulated(&cell.series.target)), fixed().any(|cell| cell.series.shared_cores))
 }
 
 /// A word that travels with a number: `shared-cores`, `simulated`.

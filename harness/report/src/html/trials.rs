@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::column::Column;
-use super::mark;
+use super::marks;
 use crate::text::{bad_share, count, is_simulated, plain, plain_long, share, small_share};
 use corecurve_analysis::findings::{CellFinding, Findings};
 use corecurve_core::{Purpose, TrialRecord};
@@ -28,8 +28,7 @@ fn one(cell: &CellFinding) -> Markup {
                     ", " (cell.finished_reps) " of " (count(cell.planned_reps as usize, "repetition", "repetitions"))
                     @if invalid > 0 { ", " span .bad { (invalid) " invalid" } }
                 }
-                @if is_simulated(&cell.series.target) { " " (mark("simulated")) }
-                @if cell.series.shared_cores { " " (mark("shared-cores")) }
+                " " (marks(is_simulated(&cell.series.target), cell.series.shared_cores))
             }
             @for caveat in &cell.caveats { p .note { (plain_long(caveat, 400)) } }
             (table(&cell.trials))

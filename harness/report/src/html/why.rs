@@ -7,10 +7,12 @@ use maud::{Markup, html};
 use super::column::Column;
 use crate::groups::{Group, Legend, Row};
 use crate::text::{bad_share, grouped, plain, share, small_share};
+use corecurve_analysis::findings::{CellFinding, Findings};
 use corecurve_core::{Counts, ErrorClass, Nanos, Quantile, TrialRecord};
 
 /// What was seen at the MAT of each cell.
-pub(super) fn why(groups: &[Group<'_>], names: &Legend<'_>) -> Markup {
+pub(super) fn why(findings: &Findings, groups: &[Group<'_>], names: &Legend<'_>) -> Markup {
+    let fixed: Vec<Seen<'_>> = findings.cells.iter().filter_map(at_given_rate).collect();
     html! {
         p {
             b { "No verdict. " }
@@ -19,17 +21,28 @@ pub(super) fn why(groups: &[Group<'_>], names: &Legend<'_>) -> Markup {
              lock, a queue, a link or the load generator. Counters per operation and each worker's share of the load are \
              not part of these records."
         }
-        @for group in groups { h3 { (group.title()) " " (super::answer::marks(group)) } (table(group, names)) }
-        (errors(groups))
+        @for group in groups { h3 { (group.title()) " " (super::answer::marks(group)) } (table(&at_mat(group), names)) }
+        @if !fixed.is_empty() { h3 { "At the given rate " (super::fixed_marks(findings)) } (table(&fixed, names)) }
+        (errors(findings))
     }
 }
 
-fn table(group: &Group<'_>, names: &Legend<'_>) -> Markup {
-    let rows = group.by_series();
-    let near: Vec<(&Row<'_>, &TrialRecord)> = rows.iter().filter_map(|row| Some((row, nearest(row)?))).collect();
+/// A cell and the trial that speaks for it.
+type Seen<'a> = (&'a CellFinding, &'a TrialRecord);
+
+fn at_mat<'a>(group: &Group<'a>) -> Vec<Seen<'a>> {
+    group.by_series().iter().filter_map(|row| Some((row.cell, nearest(row)?))).collect()
+}
+
+/// The last valid trial of a cell that was no search.
+fn at_given_rate(cell: &CellFinding) -> Option<Seen<'_>> {
+    if cell.mats.is_empty() { Some((cell, cell.trials.iter().rfind(|trial| trial.valid)?)) } else { None }
+}
+
+fn table(near: &[Seen<'_>], names: &Legend<'_>) -> Markup {
     let service = Column::times(near.iter().flat_map(|(_, t)| [t.service_ns.p50, t.service_ns.p99]));
     let lag = Column::times(near.iter().map(|(_, t)| t.send_lag_ns.p99));
-    let quiet = Column::times(near.iter().map(|(row, _)| no_load(row)));
+    let quiet = Column::times(near.iter().map(|(cell, _)| no_load(cell)));
     let body = html! {
         div .scroll tabindex="0" { table {
             thead { tr {
@@ -38,12 +51,12 @@ fn table(group: &Group<'_>, names: &Legend<'_>) -> Markup {
                 th .n { "service" br; "p50, " (service.unit) } th .n { "service" br; "p99, " (service.unit) }
                 th .n { "send lag" br; "p99, " (lag.unit) } th .n { "not ok" }
             } }
-            tbody { @for (row, trial) in &near {
+            tbody { @for (cell, trial) in near {
                 tr {
-                    td .name { (names.name(names.index(&row.cell.series))) @if row.cell.cell.control { " A/A control" } }
-                    td .n { (row.cell.cell.cores) }
+                    td .name { (names.name(names.index(&cell.series))) @if cell.cell.control { " A/A control" } }
+                    td .n { (cell.cell.cores) }
                     td .n { (share(trial.utilisation)) } td .n { (share(trial.generator_busy)) }
-                    td .n { (quiet.quantile(no_load(row))) }
+                    td .n { (quiet.quantile(no_load(cell))) }
                     td .n { (service.quantile(trial.service_ns.p50)) } td .n { (service.quantile(trial.service_ns.p99)) }
                     td .n { (lag.quantile(trial.send_lag_ns.p99)) } td .n { (small_share(bad_share(trial))) }
                 }
@@ -53,8 +66,8 @@ fn table(group: &Group<'_>, names: &Legend<'_>) -> Markup {
     super::folded(near.len(), body)
 }
 
-fn no_load(row: &Row<'_>) -> Quantile {
-    row.cell.no_load.map_or(Quantile::Unstated, |quiet| Quantile::At(Nanos(quiet.mean_ns.max(0.0).round() as u64)))
+fn no_load(cell: &CellFinding) -> Quantile {
+    cell.no_load.map_or(Quantile::Unstated, |quiet| Quantile::At(Nanos(quiet.mean_ns.max(0.0).round() as u64)))
 }
 
 /// The valid trial with the highest offered rate not above the MAT.
@@ -65,13 +78,13 @@ fn nearest<'a>(row: &Row<'a>) -> Option<&'a TrialRecord> {
 }
 
 /// Failures by class over the valid trials of each cell that had any.
-fn errors(groups: &[Group<'_>]) -> Markup {
+fn errors(findings: &Findings) -> Markup {
     let mut cells: BTreeMap<&str, Counts> = BTreeMap::new();
-    for row in groups.iter().flat_map(|group| &group.rows) {
+    for cell in &findings.cells {
         let mut sum = Counts::default();
-        row.cell.trials.iter().filter(|trial| trial.valid).for_each(|trial| sum += &trial.counts);
+        cell.trials.iter().filter(|trial| trial.valid).for_each(|trial| sum += &trial.counts);
         if sum.bad() > 0 {
-            cells.insert(&row.cell.cell.id.0, sum);
+            cells.insert(&cell.cell.id.0, sum);
         }
     }
     let classes: Vec<ErrorClass> =

@@ -99,6 +99,23 @@ pub fn demo() -> Findings {
     findings
 }
 
+/// One fixed rate on one core, as `run` leaves it: no search, no MAT.
+pub fn fixed() -> Findings {
+    let mut findings = demo();
+    findings.cells.truncate(1);
+    let cell = &mut findings.cells[0];
+    cell.mats.clear();
+    cell.trials = vec![cell.trials.swap_remove(6)];
+    cell.trials[0].purpose = Purpose::Fixed;
+    cell.load_curve = cell.trials.iter().map(load_point).collect();
+    (cell.no_load, cell.cell.mode) = (None, Mode::Fixed(Rate(130e3)));
+    findings.plan.cells.truncate(1);
+    findings.plan.order.truncate(1);
+    (findings.curves, findings.comparisons, findings.struck_out) = Default::default();
+    findings.headline = "At 130 k/s, thread-per-core on 1 core answers with p99 = 13.1 ms.".into();
+    findings
+}
+
 /// As [`demo`], with names, caveats and reasons that try to be something else.
 pub fn hostile() -> Findings {
     let mut findings = demo();

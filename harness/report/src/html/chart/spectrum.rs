@@ -1,37 +1,43 @@
-//! The percentile spectrum: how long the slow ones take, by the number of nines, at the MAT.
+//! The percentile spectrum: how long the slow ones take, by the number of nines.
 
 use std::io;
 
 use super::axis::{Axis, Unit, nines};
 use super::canvas::{Drawing, Frame, draw};
 use super::ink::{Dash, Ink};
-use crate::groups::{Legend, Row};
-use crate::text::{count, time};
+use crate::text::time;
 use corecurve_core::{Quantile, Quantiles};
 
-/// Draws the latency percentiles of the rows given, one line each.
+/// One line of a spectrum.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The series, for colour and marker.
+    pub series: usize,
+    /// Whose latency it is and at what load.
+    pub about: String,
+    /// The latency.
+    pub latency: Quantiles,
+}
+
+/// Draws the latency percentiles, and the limit they are held against with its words.
 ///
 /// # Errors
 /// See [`draw`].
-pub fn spectrum(rows: &[Row<'_>], legend: &Legend<'_>, frame: Frame) -> io::Result<Drawing> {
-    let known: Vec<f64> = rows.iter().flat_map(|row| stated(&row.mat.latency_ns)).map(|(_, ns)| ns).collect();
-    let limit = rows.iter().find_map(|row| Some(row.mat.limit_ns?.0 as f64));
-    let top = if rows.iter().any(|row| row.mat.latency_ns.p999.finite().is_some()) { 0.999 } else { 0.99 };
+pub fn spectrum(lines: &[Line], limit: Option<(f64, &str)>, frame: Frame) -> io::Result<Drawing> {
+    let known: Vec<f64> = lines.iter().flat_map(|line| stated(&line.latency)).map(|(_, ns)| ns).collect();
+    let top = if lines.iter().any(|line| line.latency.p999.finite().is_some()) { 0.999 } else { 0.99 };
     let x = Axis::percentiles(top);
-    let y = Axis::log("", Unit::Time, known.into_iter().chain(limit), 7);
+    let y = Axis::log("", Unit::Time, known.into_iter().chain(limit.map(|(ns, _)| ns)), 7);
     draw(frame, &x, &y, |canvas| {
-        if let (Some(limit), Some(row)) = (limit, rows.first()) {
-            canvas.level(limit, Ink::Limit, Dash::Dashed, &row.mat.slo.to_string())?;
+        if let Some((ns, words)) = limit {
+            canvas.level(ns, Ink::Limit, Dash::Dashed, words)?;
         }
-        for row in rows {
-            let series = legend.index(&row.cell.series);
-            let points: Vec<(f64, f64)> =
-                stated(&row.mat.latency_ns).into_iter().map(|(q, ns)| (nines(q), ns)).collect();
-            canvas.line(&points, Ink::Series(series), Dash::Solid, 1.8)?;
-            let said = said(row, legend.name(series));
+        for line in lines {
+            let points: Vec<(f64, f64)> = stated(&line.latency).into_iter().map(|(q, ns)| (nines(q), ns)).collect();
+            canvas.line(&points, Ink::Series(line.series), Dash::Solid, 1.8)?;
             for point in points {
-                canvas.marker(point, series, true)?;
-                canvas.spot(point, series, said.clone());
+                canvas.marker(point, line.series, true)?;
+                canvas.spot(point, line.series, said(line));
             }
         }
         Ok(())
@@ -44,10 +50,9 @@ fn stated(latency: &Quantiles) -> Vec<(f64, f64)> {
     all.into_iter().filter_map(|(q, value): (f64, Quantile)| Some((q, value.finite()?.0 as f64))).collect()
 }
 
-fn said(row: &Row<'_>, name: &str) -> String {
-    let q = &row.mat.latency_ns;
-    let cores = count(row.cell.cell.cores, "core", "cores");
+fn said(line: &Line) -> String {
+    let q = &line.latency;
     let values = [("p50", q.p50), ("p90", q.p90), ("p99", q.p99), ("p99.9", q.p999), ("max", q.max)];
-    let lines: Vec<String> = values.iter().map(|(word, value)| format!("{word} {}", time(*value))).collect();
-    format!("{name} · {cores}, at the MAT\n{}\nof {} operations", lines.join("\n"), q.count)
+    let values: Vec<String> = values.iter().map(|(word, value)| format!("{word} {}", time(*value))).collect();
+    format!("{}\n{}\nof {} operations", line.about, values.join("\n"), q.count)
 }
