@@ -1,2 +1,57 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! The `corecurve` binary: arguments and a straight line.
+
+mod args;
+mod catalog;
+mod commands;
+mod conduct;
+mod cores;
+mod exit;
+mod gate;
+mod machine_record;
+mod plan;
+mod progress;
+mod runs;
+mod show;
+mod spec_args;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    // The same binary is the small process that outlives a killed harness and takes its children down.
+    if corecurve_engine::child::is_guardian_call() {
+        return ExitCode::from(corecurve_engine::child::guardian_main());
+    }
+    exit::die_quietly_on_broken_pipe();
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(args) => commands::demo::demo(&args),
+        Command::Doctor(args) => commands::doctor::doctor(&args),
+        Command::List(args) => commands::list::list(&args),
+        Command::Topo(args) => commands::topo::topo(&args),
+        Command::Run(args) => commands::measure::measure(&args, plan::Kind::Run),
+        Command::Mat(args) => commands::measure::measure(&args, plan::Kind::Mat),
+        Command::Sweep(args) => commands::measure::measure(&args, plan::Kind::Sweep),
+        Command::Resume(args) => commands::resume::resume(&args),
+        Command::Report(args) => commands::report::report(&args),
+        Command::Compare(args) => commands::compare::compare(&args),
+        Command::Validate(args) => validate::validate(&args),
+        Command::Serve(args) => commands::serve::serve(&args),
+        Command::Completions(args) => commands::completions::completions(&args),
+    }
+}

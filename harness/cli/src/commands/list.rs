@@ -1,0 +1,79 @@
+//! `corecurve list`: what can be named.
+
+use corecurve_core::{PlacementKind, Problem};
+
+use crate::args::ListArgs;
+use crate::catalog::{Catalog, Listed};
+use crate::exit::{Exit, Failure};
+
+const KINDS: [&str; 4] = ["targets", "workloads", "placements", "specs"];
+
+/// Prints the registries.
+pub fn list(args: &ListArgs) -> Result<Exit, Failure> {
+    let catalog = Catalog::new()?;
+    let wanted = args.what.as_deref();
+    if let Some(what) = wanted.filter(|what| !KINDS.contains(what)) {
+        return Err(Failure::wrong_use(Problem::unknown("list", what, KINDS, "e.g. `corecurve list targets`")));
+    }
+    for kind in KINDS.into_iter().filter(|kind| wanted.is_none_or(|what| what == *kind)) {
+        let rows = match kind {
+            "targets" => catalog.targets(),
+            "workloads" => Catalog::workloads(),
+            "placements" => placements(),
+            _ => specs(),
+        };
+        if args.json {
+            for row in &rows {
+                println!("{}", serde_json::json!({ "event": "list", "kind": kind, "item": row }));
+            }
+        } else {
+            print_rows(kind, &rows);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn print_rows(kind: &str, rows: &[Listed]) {
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    println!("{kind}");
+    let mut group = "";
+    for row in rows {
+        if row.group != group {
+            group = row.group;
+            println!("  {group}");
+        }
+        println!("    {:width$}  {}", row.name, row.summary);
+        if !row.settings.is_empty() {
+            println!("    {:width$}    settings: {}", "", row.settings.join("  "));
+        }
+    }
+    println!();
+}
+
+fn placements() -> Vec<Listed> {
+    let listed = |kind: PlacementKind| Listed {
+        name: kind.name().to_owned(),
+        summary: kind.summary().to_owned(),
+        group: "of server and load cores",
+        settings: vec![],
+    };
+    PlacementKind::ALL.into_iter().map(listed).collect()
+}
+
+/// The example specs, which are part of the binary so that they can be shown anywhere.
+fn specs() -> Vec<Listed> {
+    let listed = |(name, text): (&str, &str)| Listed {
+        name: format!("specs/{name}"),
+        summary: text.lines().next().unwrap_or_default().trim_start_matches('#').trim().to_owned(),
+        group: "example files in the repository",
+        settings: vec![],
+    };
+    SPECS.into_iter().map(listed).collect()
+}
+
+/// Example specs by file name.
+pub const SPECS: [(&str, &str); 3] = [
+    ("smoke.toml", include_str!("../../../../specs/smoke.toml")),
+    ("web-scaling.toml", include_str!("../../../../specs/web-scaling.toml")),
+    ("sim-architectures.toml", include_str!("../../../../specs/sim-architectures.toml")),
+];
