@@ -38,7 +38,7 @@ fn table(group: &Group<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nMAT at {}{marks}\n", escaped(&group.title()))?;
     writeln!(out, "| target | cores | MAT | 95 % CI | p50 | p99 | p99.9 | CPU | vs fewest cores | efficiency |")?;
     writeln!(out, "|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
-    group.rows.iter().try_for_each(|row| writeln!(out, "| {} |", cells(row).join(" | ")))
+    group.by_series().iter().try_for_each(|row| writeln!(out, "| {} |", cells(row).join(" | ")))
 }
 
 fn cells(row: &Row<'_>) -> [String; 10] {
@@ -82,7 +82,7 @@ fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n| target | cores | against | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|--:|--:|:--|")?;
     for row in &findings.comparisons {
-        let ratio = row.ratio.map_or_else(|| "—".into(), |r| times(Some(r.value)));
+        let ratio = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3}×", r.value));
         let ci = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3} … {:.3}", r.ci95[0], r.ci95[1]));
         let (a, b) = (escaped(&plain(&row.a.label)), escaped(&plain(&row.b.label)));
         writeln!(out, "| {b} | {} | {a} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;

@@ -12,7 +12,8 @@ pub fn compare(comparison: &RunComparison, style: Style) -> String {
     let mut out = format!(" base  {}\n head  {}\n", plain(&comparison.a), plain(&comparison.b));
     out += &style.paragraph(" ", Paint::Strong, &plain_long(&comparison.headline, 1_000));
     out += "\n";
-    out += &rows(&comparison.rows, style);
+    let same = comparison.rows.iter().all(|row| row.a.label == row.b.label);
+    out += &rows(&comparison.rows, !same, style);
     for (side, names) in [("base", &comparison.only_a), ("head", &comparison.only_b)] {
         if !names.is_empty() {
             let shown: Vec<String> = names.iter().take(8).map(|name| plain(name)).collect();
@@ -31,11 +32,16 @@ pub fn compare(comparison: &RunComparison, style: Style) -> String {
     out
 }
 
-/// The rows of a table of ratios.
-pub(super) fn rows(rows: &[RatioRow], style: Style) -> String {
-    let same_target = rows.iter().all(|row| row.a.label == row.b.label);
+/// The label that every row is held against, when there is one.
+pub(super) fn common_base(rows: &[RatioRow]) -> Option<&str> {
+    let first = rows.first()?.a.label.as_str();
+    rows.iter().all(|row| row.a.label == first).then_some(first)
+}
+
+/// The rows of a table of ratios; against whom is a column of it unless that is told elsewhere.
+pub(super) fn rows(rows: &[RatioRow], tell_against: bool, style: Style) -> String {
     let mut columns = vec![("target", Side::Left), ("cores", Side::Right)];
-    if !same_target {
+    if tell_against {
         columns.push(("against", Side::Left));
     }
     columns.extend([
@@ -48,7 +54,7 @@ pub(super) fn rows(rows: &[RatioRow], style: Style) -> String {
     let mut table = Table::new(&columns);
     for row in rows {
         let mut cells = vec![(plain(&row.b.label), Paint::Plain), (row.cores.to_string(), Paint::Plain)];
-        if !same_target {
+        if tell_against {
             cells.push((plain(&row.a.label), Paint::Plain));
         }
         cells.push((rate(row.a.mat_per_s), Paint::Plain));

@@ -160,8 +160,14 @@ fn ratios(findings: &Findings, style: Style) -> String {
     if findings.comparisons.is_empty() {
         return String::new();
     }
-    let mut out = super::compare::rows(&findings.comparisons, style);
-    out = format!("\n {}{}\n{out}", style.paint(Paint::Strong, "Summary"), shared(findings, style));
+    let base = super::compare::common_base(&findings.comparisons);
+    let against = base.map_or_else(String::new, |base| format!("  against {}", plain(base)));
+    let mut out = format!(
+        "\n {}{against}{}\n{}",
+        style.paint(Paint::Strong, "Summary"),
+        shared(any_shared_cores(findings), style),
+        super::compare::rows(&findings.comparisons, base.is_none(), style)
+    );
     match &findings.noise_floor {
         Some(noise) => {
             let pairs = count(noise.pairs.len(), "A/A pair", "A/A pairs");
@@ -177,6 +183,7 @@ fn scaling(findings: &Findings, style: Style) -> String {
     if many.is_empty() {
         return String::new();
     }
+    let shared_cores = many.iter().any(|curve| curve.series.shared_cores);
     let mut table = Table::new(&[
         ("target", Side::Left),
         ("model", Side::Left),
@@ -197,12 +204,12 @@ fn scaling(findings: &Findings, style: Style) -> String {
             }
         }
     }
-    format!("\n {}{}\n{}", style.paint(Paint::Strong, "Scaling"), shared(findings, style), table.show(style))
+    format!("\n {}{}\n{}", style.paint(Paint::Strong, "Scaling"), shared(shared_cores, style), table.show(style))
 }
 
 /// The mark of a table that rests on cells in which server and load shared cores.
-fn shared(findings: &Findings, style: Style) -> String {
-    if any_shared_cores(findings) { style.paint(Paint::Warn, "  shared-cores") } else { String::new() }
+fn shared(any: bool, style: Style) -> String {
+    if any { style.paint(Paint::Warn, "  shared-cores") } else { String::new() }
 }
 
 fn fit_cells(fit: &ModelFit) -> [String; 6] {
