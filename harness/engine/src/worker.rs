@@ -1,0 +1,552 @@
+//! The load worker: one pinned thread with its own connections, schedule, random numbers and books.
+//!
+//! In the measured window it does not allocate, lock, log or write to memory that another thread reads, but for its
+//! board of totals, ten times a second.
+//!
+//! # Time
+//!
+//! Each operation is stamped when it is due (by the schedule), right before its `write` (sent) and right after the `read`
+//! that completed it (done), each time by a reading of the clock of its own: a reading shared by a batch of events would
+//! charge the last of them for all. A closed loop needs one reading an operation, because an operation is due, and
+//! sent, the moment the one before it is done.
+//!
+//! Between operations an open loop spins on the poll while the next operation is due within [`SPIN`], or while an answer
+//! is outstanding and something happened less than [`SPIN_FOR_ANSWER`] ago: waking up from the kernel costs
+//! 5 to 50 µs, which would be charged to the target. Otherwise it sleeps until shortly before it is needed. A generator
+//! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep.
+//! Useful work is all time but that of rounds in which nothing happened.
+
+use std::num::NonZeroU64;
+
+use corecurve_core::rng::{mix, splitmix};
+use corecurve_core::{CpuSet, ErrorClass, Load, Nanos, Outcome, Problem, Rng, Wire};
+use corecurve_machine::ExecPolicy;
+use corecurve_machine::clock;
+use corecurve_machine::pin::{PinAudit, pin_current_thread};
+use rand::SeedableRng as _;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::client::{Ended, Flight, Happened, Pool, Wait};
+use crate::recorder::Recorder;
+use crate::schedule::{Ahead, Phase};
+use crate::trial::{Orders, Post, Report, Totals, TraceRow, TrialSetup, UNDECIDED, on_time_within};
+
+/// An operation due within this is spun for.
+pub const SPIN: Nanos = Nanos(50_000);
+/// An outstanding answer is spun for this long after something happened last.
+pub const SPIN_FOR_ANSWER: Nanos = Nanos(1_000_000);
+/// How often time-outs, broken connections and orders of no urgency are looked at.
+const TICK: u64 = 10_000_000;
+/// How often totals are published in the warm-up, and in the window.
+const PUBLISH: (u64, u64) = (2_000_000, 100_000_000);
+/// One operation in this many has the content of its answer checked, besides the first on each connection.
+pub const VERIFY_ONE_IN: u64 = 1_000;
+/// Most rows of a trace one worker keeps.
+const MOST_ROWS: f64 = 8e6;
+
+/// The seed of a load worker's operations.
+pub(crate) fn workload_seed(seed: u64, worker: usize) -> u64 {
+    mix(mix(seed, 0x0b5e_55ed), worker as u64)
+}
+
+/// Pins the calling thread to its seat, binds its memory there and makes its sleeps exact.
+///
+/// # Errors
+/// When it cannot be pinned. Memory that cannot be bound is where the kernel puts it.
+pub(crate) fn take_seat(setup: &TrialSetup, worker: usize) -> Result<Option<PinAudit>, Problem> {
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    let Some(seat) = setup.placed.load.get(worker) else { return Ok(None) };
+    pin_current_thread(seat.cpu)?;
+    let memory = ExecPolicy { cpus: CpuSet::default(), nodes: seat.node.into_iter().collect() };
+    let _ = memory.apply_to_current();
+    Ok(Some(PinAudit::begin(seat.cpu)))
+}
+
+/// Waits for the controller's word; when load begins.
+pub(crate) fn await_start(orders: &Orders) -> u64 {
+    orders.report_ready();
+    loop {
+        let start = orders.start();
+        if start != UNDECIDED {
+            return start;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
+/// The intended times of one worker: the warm-up's, then the window's.
+#[derive(Debug)]
+pub(crate) struct Agenda {
+    warmup: Ahead,
+    window: Ahead,
+    open: bool,
+    /// Rate of this worker, operations per nanosecond.
+    rate: f64,
+}
+
+impl Agenda {
+    /// `None` for a closed loop.
+    pub(crate) fn new(setup: &TrialSetup, worker: usize) -> Option<Agenda> {
+        let schedule = setup.schedule(setup.workers())?;
+        let window = setup.request.window.0;
+        Some(Agenda {
+            warmup: Ahead::new(schedule.arrivals(worker, Phase::Warmup), u64::MAX, f64::INFINITY),
+            window: Ahead::new(schedule.arrivals(worker, Phase::Window), window, schedule.expected(window)),
+            open: false,
+            rate: schedule.expected(1_000_000_000) / 1e9,
+        })
+    }
+
+    pub(crate) fn begin(&mut self, start: u64) {
+        self.warmup.begin(start);
+    }
+
+    pub(crate) fn open(&mut self, at: u64) {
+        self.warmup.end_at(at);
+        self.window.begin(at);
+        self.open = true;
+    }
+
+    pub(crate) fn cut(&mut self, at: u64) {
+        self.warmup.end_at(at);
+        if self.open {
+            self.window.end_at(at);
+        }
+    }
+
+    /// When the next operation is due; `None` if none ever is.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> Option<u64> {
+        match self.warmup.peek() {
+            Some(due) => Some(due),
+            None if self.open => self.window.peek(),
+            None => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) {
+        if self.warmup.peek().is_some() { self.warmup.pop() } else { self.window.pop() }
+    }
+
+    #[inline]
+    pub(crate) fn top_up(&mut self) {
+        if self.open { self.window.top_up() } else { self.warmup.top_up() }
+    }
+
+    /// Roughly how many operations are due and were not taken.
+    pub(crate) fn backlog(&mut self, now: u64) -> u64 {
+        self.peek().map_or(0, |due| (now.saturating_sub(due) as f64 * self.rate) as u64)
+    }
+}
+
+/// Where a worker's time went, within the window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Busy {
+    idle: u64,
+    at_open: Option<(u64, u64)>,
+    share: f64,
+}
+
+impl Busy {
+    /// Nothing happened for so long.
+    #[inline]
+    pub(crate) fn idle(&mut self, ns: u64) {
+        self.idle += ns;
+    }
+
+    pub(crate) fn opens(&mut self, now: u64, closed_loop: bool) {
+        self.at_open.get_or_insert((now, if closed_loop { cpu_time() } else { self.idle }));
+    }
+
+    pub(crate) fn ends(&mut self, now: u64, closed_loop: bool) {
+        if let Some((at, before)) = self.at_open.take() {
+            let span = now.saturating_sub(at).max(1) as f64;
+            self.share = match closed_loop {
+                true => (cpu_time() - before) as f64 / span,
+                false => 1.0 - (self.idle - before) as f64 / span,
+            };
+        }
+    }
+
+    pub(crate) fn share(&self) -> f64 {
+        self.share.clamp(0.0, 1.0)
+    }
+}
+
+/// CPU time of the calling thread.
+fn cpu_time() -> u64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
+}
+
+/// One load worker over sockets.
+pub(crate) struct LoadWorker<'a, W: Wire> {
+    post: Post<'a>,
+    workload: W,
+    rng: Rng,
+    pool: Pool<W>,
+    /// `None` in a closed loop.
+    agenda: Option<Agenda>,
+    recorder: Recorder,
+    trace: Option<Vec<TraceRow>>,
+    busy: Busy,
+    totals: Totals,
+    failed_connections: [u64; ErrorClass::ALL.len()],
+    may_spin: bool,
+    sequence: u64,
+    start: u64,
+    /// The last reading of the clock.
+    now: u64,
+    next_due: u64,
+    next_tick: u64,
+    next_publish: u64,
+    last_progress: u64,
+    longest_gap: u64,
+    opened: bool,
+}
+
+impl<'a, W: Wire> LoadWorker<'a, W> {
+    /// Makes everything the worker will need. To be called on its pinned thread, so that the memory is its own.
+    pub(crate) fn new(post: Post<'a>, workload: W, mut pool: Pool<W>) -> LoadWorker<'a, W> {
+        let setup = post.setup;
+        let mut failed_connections = [0; ErrorClass::ALL.len()];
+        for class in pool.connect_all() {
+            failed_connections[class as usize] += 1;
+        }
+        LoadWorker {
+            workload,
+            rng: Rng::seed_from_u64(workload_seed(setup.seed, post.worker)),
+            pool,
+            agenda: Agenda::new(setup, post.worker),
+            recorder: Recorder::new(setup.request.window, &setup.request.limits, on_time_within(setup)),
+            trace: setup.trace.then(|| Vec::with_capacity(rows(setup))),
+            busy: Busy::default(),
+            totals: Totals::default(),
+            failed_connections,
+            may_spin: !setup.placed.shared,
+            sequence: 0,
+            start: UNDECIDED,
+            now: 0,
+            next_due: UNDECIDED,
+            next_tick: 0,
+            next_publish: 0,
+            last_progress: 0,
+            longest_gap: 0,
+            opened: false,
+            post,
+        }
+    }
+
+    /// The whole trial, from the controller's word to the last answer or the end of the drain.
+    pub(crate) fn run(mut self, mut pin: Option<PinAudit>) -> Report {
+        self.begin();
+        while self.follow_orders() {
+            let before = self.now;
+            let issued = self.issue();
+            let wait = self.wait_for();
+            let events = self.pool.wait(wait);
+            if events == 0 || !self.is_closed_loop() {
+                self.now = clock::now().0;
+            }
+            let slept = !matches!(wait, Wait::No);
+            if slept || (events == 0 && !issued) {
+                self.busy.idle(self.now.saturating_sub(before));
+                self.top_up();
+            }
+            self.handle(events);
+            if issued || events > 0 {
+                self.last_progress = self.now;
+            }
+            self.longest_gap = self.longest_gap.max(self.now.saturating_sub(before));
+            if self.now >= self.next_publish {
+                self.publish();
+            }
+            if self.now >= self.next_tick {
+                self.tick();
+                if let Some(pin) = &mut pin {
+                    pin.look();
+                }
+            }
+        }
+        self.finish(pin.map(PinAudit::end))
+    }
+
+    fn is_closed_loop(&self) -> bool {
+        self.agenda.is_none()
+    }
+
+    fn begin(&mut self) {
+        self.start = await_start(self.post.orders);
+        if let Some(agenda) = &mut self.agenda {
+            agenda.begin(self.start);
+        }
+        self.look_ahead();
+        for index in 0..self.pool.size() {
+            self.pool.idle_from(index, self.start);
+        }
+        self.now = clock::now().0;
+        while self.now < self.start {
+            std::hint::spin_loop();
+            self.now = clock::now().0;
+        }
+        (self.next_tick, self.next_publish, self.last_progress) = (self.now, self.now, self.now);
+    }
+
+    /// Takes note of what the controller decided; whether there is anything left to do.
+    #[inline]
+    fn follow_orders(&mut self) -> bool {
+        let orders = self.post.orders;
+        let (window, cut) = (orders.window(), orders.cut());
+        if !self.opened && window != UNDECIDED {
+            self.opened = true;
+            self.recorder.open(window);
+            if let Some(agenda) = &mut self.agenda {
+                agenda.open(window);
+            }
+            self.look_ahead();
+        }
+        if cut != UNDECIDED {
+            self.recorder.cut(cut);
+            if let Some(agenda) = &mut self.agenda {
+                agenda.cut(cut);
+            }
+            self.look_ahead();
+        }
+        if self.opened && self.now >= self.recorder.window().start() {
+            self.busy.opens(self.now, self.agenda.is_none());
+        }
+        let over = self.now >= self.recorder.window().end();
+        if over {
+            self.busy.ends(self.now, self.agenda.is_none());
+        }
+        let nothing_left = over && self.next_due == UNDECIDED && self.pool.in_flight() == 0;
+        !nothing_left && self.now < orders.give_up()
+    }
+
+    #[inline]
+    fn look_ahead(&mut self) {
+        self.next_due = self.agenda.as_mut().and_then(Agenda::peek).unwrap_or(UNDECIDED);
+    }
+
+    /// Sends what is due and has a connection; whether anything was sent.
+    #[inline]
+    fn issue(&mut self) -> bool {
+        let mut any = false;
+        while let Some((index, intended)) = self.next_to_send() {
+            any = true;
+            self.send(index, intended);
+        }
+        any
+    }
+
+    /// A free connection and the instant its next operation was due, if that has come.
+    #[inline]
+    fn next_to_send(&mut self) -> Option<(usize, u64)> {
+        match &mut self.agenda {
+            Some(agenda) if self.next_due <= self.now => {
+                let index = self.pool.take_free()?;
+                let intended = self.next_due;
+                agenda.pop();
+                self.look_ahead();
+                Some((index, intended))
+            }
+            Some(_) => None,
+            None if self.now >= self.recorder.window().end() => None,
+            None => {
+                let index = self.pool.take_free()?;
+                Some((index, self.pool.idle_since(index)))
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, index: usize, intended: u64) {
+        let waited = intended < self.pool.starved_until();
+        let id = self.next_id();
+        let op = self.workload.next(id, &mut self.rng);
+        let (first, last) = self.pool.first_and_last(index);
+        if !self.is_closed_loop() || first {
+            self.now = clock::now().0;
+        }
+        let sent = self.now;
+        let verify = first || splitmix(id).is_multiple_of(VERIFY_ONE_IN);
+        self.recorder.due(intended);
+        self.recorder.sent(intended, sent, waited);
+        self.totals.due += 1;
+        let happened = self.pool.send(index, Flight { op, id, intended, sent, verify, last }, &self.workload);
+        self.settle(index, happened);
+    }
+
+    /// Unique in the trial, and ascending within a worker.
+    #[inline]
+    fn next_id(&mut self) -> u64 {
+        let id = self.sequence * self.post.setup.workers() as u64 + self.post.worker as u64;
+        self.sequence += 1;
+        id
+    }
+
+    /// How long nothing will need to be done.
+    #[inline]
+    fn wait_for(&self) -> Wait {
+        if self.is_closed_loop() {
+            return Wait::Roughly(TICK);
+        }
+        let due = if self.pool.has_free() { self.next_due } else { UNDECIDED };
+        let until_due = due.saturating_sub(self.now);
+        let until_tick = self.next_tick.saturating_sub(self.now);
+        if !self.may_spin {
+            return match until_due.min(until_tick) {
+                0 => Wait::No,
+                ns => Wait::Precisely(ns),
+            };
+        }
+        let answer_soon = self.pool.in_flight() > 0 && self.now - self.last_progress < SPIN_FOR_ANSWER.0;
+        if until_due <= SPIN.0 || until_tick <= SPIN.0 || answer_soon {
+            return Wait::No;
+        }
+        Wait::Precisely((until_due - SPIN.0).min(until_tick))
+    }
+
+    /// Follows up the events of the last wait, sending in between what has come due.
+    #[inline]
+    fn handle(&mut self, events: usize) {
+        for i in 0..events {
+            let (index, signal) = self.pool.event(i);
+            let happened = self.pool.on_event(index, signal, &self.workload);
+            self.settle(index, happened);
+            self.issue();
+        }
+    }
+
+    /// Books what became of a connection.
+    #[inline]
+    fn settle(&mut self, index: usize, happened: Happened<W::Op>) {
+        match happened {
+            Happened::Nothing => {}
+            Happened::Ended(ended) => self.book(ended),
+            Happened::Unreachable(class) => {
+                self.failed_connections[class as usize] += 1;
+                if self.pool.is_cut_off() {
+                    self.blame(index, class);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn book(&mut self, ended: Ended<W::Op>) {
+        let Ended { flight, outcome, done, payload } = ended;
+        self.now = self.now.max(done);
+        self.totals.completed += 1;
+        self.totals.latency_sum += done.saturating_sub(flight.intended);
+        let done_ns = match outcome {
+            Outcome::Ok => {
+                self.recorder.ok(flight.intended, flight.sent, done);
+                done
+            }
+            Outcome::Failed(class) => {
+                self.recorder.failed(flight.intended, done, class);
+                UNDECIDED
+            }
+        };
+        self.note(flight.id, flight.intended, flight.sent, done_ns, payload);
+    }
+
+    /// Without any connection at all, a connection that could not be made is the failure of the operation that waited
+    /// for it: the attempt was put on the wire for its sake. With others still open it waits for one of those.
+    fn blame(&mut self, index: usize, class: ErrorClass) {
+        let intended = match &mut self.agenda {
+            Some(agenda) if self.next_due <= self.now => {
+                agenda.pop();
+                std::mem::replace(&mut self.next_due, agenda.peek().unwrap_or(UNDECIDED))
+            }
+            Some(_) => return,
+            None if self.now >= self.recorder.window().end() => return,
+            None => self.pool.idle_since(index),
+        };
+        let id = self.next_id();
+        self.recorder.due(intended);
+        self.recorder.sent(intended, self.now, true);
+        self.recorder.failed(intended, self.now, class);
+        self.pool.idle_from(index, self.now);
+        self.totals.due += 1;
+        self.totals.completed += 1;
+        self.totals.latency_sum += self.now.saturating_sub(intended);
+        self.note(id, intended, self.now, UNDECIDED, 0);
+    }
+
+    /// Adds a row to the trace while there is room made for it.
+    #[inline]
+    fn note(&mut self, id: u64, intended: u64, sent: u64, done: u64, payload: u64) {
+        let since_start = |at: u64| if at == UNDECIDED { at } else { at.saturating_sub(self.start) };
+        if let Some(trace) = self.trace.as_mut().filter(|trace| trace.len() < trace.capacity()) {
+            let (intended_ns, sent_ns, done_ns) = (since_start(intended), since_start(sent), since_start(done));
+            trace.push(TraceRow { id, intended_ns, sent_ns, done_ns, payload });
+        }
+    }
+
+    fn top_up(&mut self) {
+        if let Some(agenda) = &mut self.agenda {
+            agenda.top_up();
+        }
+    }
+
+    /// Time-outs and broken connections.
+    fn tick(&mut self) {
+        self.next_tick = self.now + TICK;
+        for index in 0..self.pool.size() {
+            let happened = self.pool.tend(index, self.now);
+            self.settle(index, happened);
+        }
+    }
+
+    fn publish(&mut self) {
+        self.next_publish = self.now + if self.opened { PUBLISH.1 } else { PUBLISH.0 };
+        let backlog = self.agenda.as_mut().map_or(0, |agenda| agenda.backlog(self.now));
+        let totals = Totals { due: self.totals.due + backlog, ..self.totals };
+        self.post.orders.board(self.post.worker).publish(totals);
+    }
+
+    /// Books what is left.
+    fn finish(mut self, pin: Option<corecurve_machine::pin::PinFinding>) -> Report {
+        let in_flight: Vec<_> = self.pool.flights().copied().collect();
+        for flight in in_flight {
+            self.recorder.unanswered(flight.intended);
+            self.note(flight.id, flight.intended, flight.sent, UNDECIDED, 0);
+        }
+        let starved = !self.pool.has_free();
+        while self.next_due != UNDECIDED {
+            let intended = self.next_due;
+            if let Some(agenda) = &mut self.agenda {
+                agenda.pop();
+            }
+            self.look_ahead();
+            let id = self.next_id();
+            self.recorder.due(intended);
+            self.recorder.never_sent(intended, starved);
+            self.note(id, intended, UNDECIDED, UNDECIDED, 0);
+        }
+        let failed = ErrorClass::ALL.into_iter().zip(self.failed_connections).filter(|(_, n)| *n > 0);
+        Report {
+            failed_connections: failed.collect(),
+            connections: self.pool.size(),
+            unsolicited: self.pool.unsolicited(),
+            recorder: self.recorder,
+            trace: self.trace.unwrap_or_default(),
+            pin,
+            busy: self.busy.share(),
+            longest_gap: Nanos(self.longest_gap),
+        }
+    }
+}
+
+/// Rows to make room for: what is expected of window and warm-up with a quarter to spare, within bounds.
+fn rows(setup: &TrialSetup) -> usize {
+    let span = setup.request.window + setup.warmup.unwrap_or(setup.warmup_max);
+    let expected = match setup.request.load {
+        Load::Open(rate) => rate.per_s() * span.as_secs_f64() / setup.workers() as f64,
+        Load::Closed(_) => MOST_ROWS,
+    };
+    (expected * 1.25 + 1_000.0).min(MOST_ROWS) as usize
+}
