@@ -102,7 +102,7 @@ fn start_with(config: &ServeConfig, name: &'static str, policy: Policy) -> Resul
             let (wake, acceptor) = Acceptor::new(listener, control)?;
             let mut dealer = Dealer { policy, workers, next: 0, site: site.clone() };
             Ok((wake, move || {
-                acceptor.run(SocketFlags::NONBLOCK, |stream| dealer.deal(stream), || site.stats.count_refused());
+                acceptor.run(SocketFlags::NONBLOCK, |stream| dealer.deal(stream), || site.stats.count_paused());
             }))
         })?;
     }

@@ -72,7 +72,7 @@ fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
                 acceptor.run(
                     SocketFlags::empty(),
                     |stream| house.clone().admit(stream),
-                    || house.site.stats.count_refused(),
+                    || house.site.stats.count_paused(),
                 );
                 house.close();
             }))

@@ -356,7 +356,7 @@ impl Thief {
                 Accepted::Stream(stream) => self.admit(stream),
                 Accepted::None => return,
                 Accepted::Exhausted => {
-                    self.worker.app.site().stats.count_refused();
+                    self.worker.app.site().stats.count_paused();
                     pool.is_accept_due.store(true, Ordering::Release);
                     return;
                 }

@@ -227,7 +227,7 @@ impl EventLoop {
             Accepted::Exhausted => {
                 let _ = epoll::delete(self.poll.registry(), listener);
                 self.is_intake_paused = true;
-                self.worker.app.site().stats.count_refused();
+                self.worker.app.site().stats.count_paused();
             }
         }
     }

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Stats {
     architecture: &'static str,
     workers: Box<[CachePadded<WorkerStats>]>,
-    /// Connections closed at once because too many were open or no descriptor was left.
+    /// Connections closed at once because too many were open.
     refused: CachePadded<AtomicU64>,
+    /// Times accepting paused because no descriptor was left.
+    paused: CachePadded<AtomicU64>,
 }
 
 /// The live counts of one worker. Mostly one thread writes them; any may read.
@@ -36,7 +38,7 @@ impl Stats {
             busy_ns: AtomicU64::new(0),
         };
         let workers = cpus.into_iter().map(worker).map(CachePadded::new).collect();
-        Stats { architecture, workers, refused: CachePadded::default() }
+        Stats { architecture, workers, refused: CachePadded::default(), paused: CachePadded::default() }
     }
 
     /// The counts of worker `index`.
@@ -58,6 +60,11 @@ impl Stats {
     /// Notes a connection that was turned away.
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that accepting stops for a moment for want of descriptors.
+    pub fn count_paused(&self) {
+        self.paused.fetch_add(1, Relaxed);
     }
 
     /// The counts as they stand. Workers go on meanwhile, so the rows are not from one instant.
@@ -85,6 +92,7 @@ impl Stats {
             workers,
             totals,
             connections_refused: self.refused.load(Relaxed),
+            accept_pauses: self.paused.load(Relaxed),
         }
     }
 
@@ -139,8 +147,10 @@ pub struct ServerStats {
     pub workers: Vec<WorkerRow>,
     /// The sum of the rows.
     pub totals: Counts,
-    /// Connections turned away.
+    /// Connections turned away because too many were open.
     pub connections_refused: u64,
+    /// Times accepting paused because no descriptor was left; connections then wait in the kernel's queue.
+    pub accept_pauses: u64,
 }
 
 /// The counts of one worker.
