@@ -271,11 +271,12 @@ impl<'a> Course<'a> {
             if !self.watch(running) {
                 return false;
             }
-            if handles.iter().any(ScopedJoinHandle::is_finished) {
-                return self.cut("a load thread ended early");
-            }
+            // Asked in this order: a worker may be done the moment the window is, before this thread wakes up.
             if at >= until {
                 return true;
+            }
+            if handles.iter().any(ScopedJoinHandle::is_finished) {
+                return self.cut("a load thread ended early");
             }
             sleep_until(until.min(at + WATCH.0));
             progress(now().0);
