@@ -7,6 +7,7 @@ use corecurve_core::Problem;
 use corecurve_core::problem::printable;
 use serde::{Deserialize, Serialize};
 
+use super::runs::count_cores;
 use super::types::{RunComparison, Verdict};
 
 /// The largest loss of MAT that is let through.
@@ -45,7 +46,7 @@ impl Gate {
                 ),
                 _ => (true, format!("a loss beyond {self} is excluded: {}", row.why)),
             };
-            let label = format!("{} {} cores {}", row.b.label, row.cores, row.slo);
+            let label = format!("{} {} {}", row.b.label, count_cores(row.cores), row.slo);
             GateRow { label, pass, why, verdict: row.verdict }
         });
         judged.collect()

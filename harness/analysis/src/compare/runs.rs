@@ -92,9 +92,14 @@ fn is_simulated(cell: &CellFinding) -> bool {
     cell.cell.target.starts_with("sim:")
 }
 
+/// `1 core`, `4 cores`.
+pub(super) fn count_cores(cores: usize) -> String {
+    format!("{cores} core{}", if cores == 1 { "" } else { "s" })
+}
+
 fn describe(cell: &CellFinding, slo: &Slo) -> String {
     let Cell { target, workload, cores, placed, .. } = &cell.cell;
-    format!("{target} {workload} {} {cores} cores {slo}", placed.kind)
+    format!("{target} {workload} {} {} {slo}", placed.kind, count_cores(*cores))
 }
 
 /// The answer in `b` to the same question, or the nearest one with what is different about it.

@@ -134,7 +134,7 @@ fn cells_without_a_counterpart_are_listed() {
     });
     let comparison = compare(&findings(|_| {}), &smaller);
     assert_eq!((comparison.rows.len(), comparison.only_a.len(), comparison.only_b.len()), (1, 1, 0));
-    assert_eq!(comparison.only_a[0], "lighttpd plaintext compact 1 cores p99<5ms");
+    assert_eq!(comparison.only_a[0], "lighttpd plaintext compact 1 core p99<5ms");
     assert_eq!(compare(&smaller, &findings(|_| {})).only_b.len(), 1);
 }
 
@@ -146,7 +146,7 @@ fn a_gate_fails_on_a_shown_loss_only() {
     };
     let lost = judge(950.0, "mat:-3%");
     assert!(!lost.pass && lost.verdict == Verdict::Worse && lost.why.starts_with("mat:-3% broken"), "{}", lost.why);
-    assert_eq!(lost.label, "nginx 1 cores p99<5ms");
+    assert_eq!(lost.label, "nginx 1 core p99<5ms");
     assert!(judge(950.0, "mat:-10%").why.contains("is excluded"));
     assert!(judge(1000.0, "mat:-3%").pass && judge(1200.0, "mat:-0%").pass);
     let fine = judge(1000.0, "mat:-0.01%");

@@ -4,7 +4,7 @@ use corecurve_core::{Mode, Rate};
 
 use super::types::{CellFinding, Curve, Findings, MatFinding, Ratio};
 use crate::compare::Verdict;
-use crate::models::ModelKind;
+use crate::models::{ModelFit, ModelKind};
 
 /// Answer first: the best MAT at the largest core count and the first SLO, how it stands against the others, how it
 /// scales, and what must be known before it is believed.
@@ -118,7 +118,9 @@ fn scaling(findings: &Findings) -> Option<String> {
 }
 
 fn model(curve: &Curve) -> String {
-    let Some(fit) = curve.fits.best() else { return String::new() };
+    // A model that does not predict what it has not seen says nothing worth a headline.
+    let predicts = |fit: &&ModelFit| fit.held_out_error.is_some_and(|error| error < 0.15);
+    let Some(fit) = curve.fits.best().filter(predicts) else { return String::new() };
     let percent = |name: &str| fit.param(name).map_or(String::new(), |value| format!("{:.1} %", value * 100.0));
     match fit.model {
         ModelKind::Linear => "; a straight line fits best".to_owned(),

@@ -29,6 +29,8 @@ impl Default for FitSettings {
 const AICC_MARGIN: f64 = 2.0;
 /// N* further out than this many times the largest tested core count is an extrapolation.
 const EXTRAPOLATION: f64 = 1.5;
+/// Held-out error from which a reader is warned.
+const POOR: f64 = 0.15;
 /// Points at a cap differ by no more than this share, unless their own errors are larger.
 const LEVEL: f64 = 0.02;
 /// Leaving out any one core count may move N* by at most this share.
@@ -60,7 +62,7 @@ pub fn fit(observations: &[Observation], settings: &FitSettings) -> FitReport {
     report.chosen = choose(&laws, &scores);
     if report.chosen.is_none() && !laws.is_empty() {
         report.notes.push(format!(
-            "{} core counts cannot tell models apart (AICc needs one more than parameters and error variance); shown for orientation only",
+            "{} core counts cannot tell a straight line from Amdahl's law: AICc needs five; shown for orientation only",
             data.len()
         ));
     }
@@ -78,7 +80,26 @@ pub fn fit(observations: &[Observation], settings: &FitSettings) -> FitReport {
         }
     }
     judge_usl(&mut report, &data, &laws, &peaks);
+    report.notes.extend(misfit_notes(&report));
     report
+}
+
+/// What a reader must know about the chosen model before believing it.
+fn misfit_notes(report: &FitReport) -> Vec<String> {
+    let mut notes = Vec::new();
+    let sigma = |fit: &ModelFit| fit.params.iter().find(|param| param.name == "sigma").and_then(|p| p.unconstrained);
+    if let Some(sigma) = report.get(ModelKind::Amdahl).and_then(sigma).filter(|sigma| *sigma < -0.001) {
+        notes.push(format!(
+            "MAT grows faster than cores (σ would be {sigma:.3}), which no model with σ ≥ 0 describes; one queue for all cores at a tight SLO does this"
+        ));
+    }
+    if let Some(error) = report.best().and_then(|fit| fit.held_out_error).filter(|error| *error > POOR) {
+        notes.push(format!(
+            "the chosen model predicts core counts it has not seen with an error of {:.0} %",
+            error * 100.0
+        ));
+    }
+    notes
 }
 
 /// How level the points of a plateau must be: 2 %, or four of their own relative errors where those are known.
@@ -87,8 +108,13 @@ fn level_tolerance(used: &[Observation]) -> f64 {
     LEVEL.max(4.0 * largest)
 }
 
-/// The simplest model within the margin of the best.
+/// The simplest model within the margin of the best. None unless a curved model could be scored too: a straight line
+/// must not win because nobody else could run.
 fn choose(laws: &[(ModelKind, Law)], scores: &[Option<f64>]) -> Option<ModelKind> {
+    let scored = |wanted| laws.iter().zip(scores).any(|((kind, _), score)| *kind == wanted && score.is_some());
+    if !scored(ModelKind::Linear) || !scored(ModelKind::Amdahl) {
+        return None;
+    }
     let least = scores.iter().flatten().copied().fold(f64::INFINITY, f64::min);
     let near = laws.iter().zip(scores).filter(|(_, score)| score.is_some_and(|score| score <= least + AICC_MARGIN));
     near.min_by_key(|((kind, law), _)| (law.params(), *kind)).map(|((kind, _), _)| *kind)
@@ -336,7 +362,22 @@ mod tests {
     fn three_core_counts_are_shown_for_orientation_and_nothing_is_chosen() {
         let report = fit(&curve(&[1, 2, 4], 0.0), &FitSettings::default());
         assert!(report.chosen.is_none() && report.get(ModelKind::Amdahl).is_some());
-        assert!(report.notes.iter().any(|note| note.contains("cannot tell models apart")));
+        assert!(report.notes.iter().any(|note| note.contains("cannot tell a straight line")));
+    }
+
+    #[test]
+    fn a_straight_line_does_not_win_for_want_of_rivals() {
+        let report = fit(&curve(&[1, 2, 4, 32], 0.0), &FitSettings::default());
+        assert!(report.chosen.is_none() && report.get(ModelKind::Linear).unwrap().aicc.is_some());
+        assert!(report.notes.iter().any(|note| note.contains("AICc needs five")), "{:?}", report.notes);
+    }
+
+    #[test]
+    fn superlinear_growth_is_named() {
+        let points: Vec<Observation> =
+            [1usize, 2, 4, 8, 16, 32].map(|n| Observation::new(n, 5e3 * n as f64 * (1.0 - 0.46 / n as f64))).into();
+        let report = fit(&points, &FitSettings::default());
+        assert!(report.notes.iter().any(|note| note.contains("grows faster than cores")), "{:?}", report.notes);
     }
 
     #[test]
