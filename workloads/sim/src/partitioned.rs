@@ -67,7 +67,7 @@ impl VirtualServer for Partitioned {
     fn begin_trial(&mut self, seed: u64) {
         self.queues.iter_mut().for_each(Servers::clear);
         self.services.reseed(seed);
-        self.route_seed = mix(seed, ROUTE_STREAM);
+        self.route_seed = mix(mix(self.hash_seed, seed), ROUTE_STREAM);
     }
 
     fn utilisation(&self, now: Nanos) -> f64 {

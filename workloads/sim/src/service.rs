@@ -23,18 +23,20 @@ pub(crate) enum Law {
 #[derive(Clone, Debug)]
 pub(crate) struct Services {
     law: Law,
+    /// The start's seed: two starts differ in their services even under the same arrivals.
+    own_seed: u64,
     seed: u64,
 }
 
 impl Services {
     /// The services of a first trial under the start's seed.
     pub(crate) fn new(law: Law, seed: u64) -> Services {
-        Services { law, seed: mix(seed, SERVICE_STREAM) }
+        Services { law, own_seed: seed, seed: mix(seed, SERVICE_STREAM) }
     }
 
-    /// The services of another trial.
+    /// The services of another trial: a function of the start's seed and the trial's.
     pub(crate) fn reseed(&mut self, seed: u64) {
-        self.seed = mix(seed, SERVICE_STREAM);
+        self.seed = mix(mix(self.own_seed, seed), SERVICE_STREAM);
     }
 
     /// Service time of operation `id`, nanoseconds. About 10 ns.
