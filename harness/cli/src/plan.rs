@@ -370,7 +370,7 @@ fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> Search
 
 fn expected(cells: &[Cell], order: &[Turn], search: &SearchSettings, spec: &Spec) -> Nanos {
     let turn = |cell: &Cell| match (Catalog::is_virtual(&cell.target), cell.mode) {
-        (true, _) => Nanos::MILLI * 300,
+        (true, _) => Nanos::MILLI * 700,
         (false, Mode::Search) => search.budget + TURN_OVERHEAD,
         (false, _) => search.window_max + spec.warmup.unwrap_or(Nanos::SECOND) + TURN_OVERHEAD,
     };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use corecurve_core::problem::printable;
 use corecurve_core::{Event, Nanos, Observer, Purpose, Rate, TrialRecord};
+use corecurve_report::json;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shows a run's events.
@@ -89,9 +90,7 @@ impl Progress {
 impl Observer for Progress {
     fn on(&mut self, event: &Event) {
         if self.json {
-            // A reader that went away ends the process through the broken-pipe hook.
-            println!("{}", serde_json::to_string(event).unwrap_or_default());
-            let _ = std::io::stdout().flush();
+            print_event(event);
         }
         match event {
             Event::Run { dir, turns, finished, seed, expected_ns, .. } => {
@@ -106,10 +105,10 @@ impl Observer for Progress {
                 let kept = if *finished > 0 { format!(" · {finished} kept from before") } else { String::new() };
                 self.line(&format!(" {dir} · seed {seed} · {turns} repetitions{kept} · {duration}"));
             }
-            Event::Turn { cell, turn, position, of } => {
+            Event::Turn { cell, rep, position, of } => {
                 self.position = *position;
                 self.of = *of;
-                self.turn = format!("{} #{}", printable(&cell.0), turn.rep + 1);
+                self.turn = format!("{} #{}", printable(&cell.0), rep + 1);
                 self.last_trial.clear();
                 self.redraw();
             }
@@ -139,6 +138,16 @@ impl Observer for Progress {
         self.doing = format!("{} {:>3.0} %", printable(doing), trial_share.clamp(0.0, 1.0) * 100.0);
         self.redraw();
     }
+}
+
+/// One event as a line of JSON. Whoever reads may go away; that ends the output, not the run.
+fn print_event(event: &Event) {
+    let mut out = std::io::stdout().lock();
+    let written = match event {
+        Event::Trial(trial) => json::line(&mut out, &json::trial_event(trial)),
+        other => json::line(&mut out, other),
+    };
+    let _ = written.and_then(|()| out.flush());
 }
 
 fn trial_line(trial: &TrialRecord) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{CellId, Turn};
+use crate::plan::CellId;
 use crate::record::TrialRecord;
 use crate::search::MatRecord;
 use crate::units::Nanos;
@@ -30,9 +30,8 @@ pub enum Event {
     Turn {
         /// The cell.
         cell: CellId,
-        /// The repetition.
-        #[serde(flatten)]
-        turn: Turn,
+        /// The repetition, from 0.
+        rep: u32,
         /// Its place in the order, from 1.
         position: usize,
         /// Repetitions in all.

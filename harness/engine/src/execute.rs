@@ -89,7 +89,7 @@ pub fn execute<W: Wire>(
         };
         let attempt = store.attempt(turn);
         store.log(&format!("{} repetition {} begins, attempt {attempt}", cell.id, turn.rep));
-        observer.on(&Event::Turn { cell: cell.id.clone(), turn, position: at + 1, of: plan.order.len() });
+        observer.on(&Event::Turn { cell: cell.id.clone(), rep: turn.rep, position: at + 1, of: plan.order.len() });
         let ended = Drive { plan, store, lab, observer, stop }.turn(turn)?;
         match ended {
             TurnEnd::Done { trials: spent, mats } => {

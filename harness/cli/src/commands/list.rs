@@ -72,8 +72,9 @@ fn specs() -> Vec<Listed> {
 }
 
 /// Example specs by file name.
-pub const SPECS: [(&str, &str); 3] = [
+pub const SPECS: [(&str, &str); 4] = [
     ("smoke.toml", include_str!("../../../../specs/smoke.toml")),
     ("web-scaling.toml", include_str!("../../../../specs/web-scaling.toml")),
+    ("service-times.toml", include_str!("../../../../specs/service-times.toml")),
     ("sim-architectures.toml", include_str!("../../../../specs/sim-architectures.toml")),
 ];
