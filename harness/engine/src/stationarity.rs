@@ -92,7 +92,7 @@ mod tests {
         let one = |i: usize| Interval {
             scheduled: 1_000,
             ok: 1_000,
-            mean_ns: Some(mean(i) * if i % 2 == 0 { 1.02 } else { 0.98 }),
+            mean_ns: Some(mean(i) * if i.is_multiple_of(2) { 1.02 } else { 0.98 }),
             in_flight: in_flight(i) + (i as u64 % 3),
             ..Interval::default()
         };

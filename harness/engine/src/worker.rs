@@ -144,8 +144,9 @@ impl Agenda {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Busy {
     idle: u64,
+    /// The instant the window opened, with the time counted until then.
     at_open: Option<(u64, u64)>,
-    share: f64,
+    share: Option<f64>,
 }
 
 impl Busy {
@@ -156,21 +157,22 @@ impl Busy {
     }
 
     pub(crate) fn opens(&mut self, now: u64, closed_loop: bool) {
-        self.at_open.get_or_insert((now, if closed_loop { cpu_time() } else { self.idle }));
+        self.at_open.get_or_insert_with(|| (now, if closed_loop { cpu_time() } else { self.idle }));
     }
 
     pub(crate) fn ends(&mut self, now: u64, closed_loop: bool) {
-        if let Some((at, before)) = self.at_open.take() {
+        if let (Some((at, before)), None) = (self.at_open, self.share) {
             let span = now.saturating_sub(at).max(1) as f64;
-            self.share = match closed_loop {
+            self.share = Some(match closed_loop {
                 true => (cpu_time() - before) as f64 / span,
                 false => 1.0 - (self.idle - before) as f64 / span,
-            };
+            });
         }
     }
 
+    /// Useful-work share; zero if the window did not end.
     pub(crate) fn share(&self) -> f64 {
-        self.share.clamp(0.0, 1.0)
+        self.share.unwrap_or(0.0).clamp(0.0, 1.0)
     }
 }
 

@@ -243,10 +243,11 @@ impl<W: Wire> Pool<W> {
     pub(crate) fn on_event(&mut self, index: usize, signal: Signal, workload: &W) -> Happened<W::Op> {
         match self.connections[index].state {
             State::Open => {
-                if signal.writable && !self.connections[index].unsent.is_empty() {
-                    if let Err(class) = self.flush(index) {
-                        return self.broken(index, class, clock::now().0);
-                    }
+                if signal.writable
+                    && !self.connections[index].unsent.is_empty()
+                    && let Err(class) = self.flush(index)
+                {
+                    return self.broken(index, class, clock::now().0);
                 }
                 if signal.readable { self.receive(index, signal.closing, workload) } else { Happened::Nothing }
             }

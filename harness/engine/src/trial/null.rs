@@ -66,7 +66,11 @@ fn null_worker<W: Wire>(post: Post<'_>, mut workload: W, pin: Option<PinAudit>) 
         if opened && now >= recorder.window().start() {
             busy.opens(now, false);
         }
-        if now >= recorder.window().end() || now >= orders.give_up() {
+        let over = now >= recorder.window().end();
+        if over {
+            busy.ends(now, false);
+        }
+        if now >= orders.give_up() || (over && agenda.as_mut().and_then(Agenda::peek).is_none()) {
             break;
         }
         let mut idle = true;
@@ -110,8 +114,7 @@ fn null_worker<W: Wire>(post: Post<'_>, mut workload: W, pin: Option<PinAudit>) 
             orders.board(worker).publish(totals);
         }
     }
-    busy.ends(now, false);
-    // What came due while the last round went on.
+    // What the controller gave up on.
     while let Some(due) = agenda.as_mut().and_then(Agenda::peek) {
         if let Some(agenda) = &mut agenda {
             agenda.pop();

@@ -1,6 +1,6 @@
 //! Rules about the load generator: was the load that was asked for the load that was made?
 
-use corecurve_core::{ErrorClass, Nanos, Rule};
+use corecurve_core::{ErrorClass, Nanos, Quantile, Rule};
 
 use super::thresholds::{
     ADHERENCE, BUSY, CLIENT_SHARE, CONNECTIONS, DISPERSION, JITTER_NS, KS, SPREAD, SPREAD_SAMPLES, UNSENT,
@@ -114,10 +114,13 @@ pub(super) fn connections(o: &Observed) -> Option<Finding> {
         return None;
     }
     let limit = o.smallest_limit?;
-    let service = o.service.p99.finite()?;
+    // The highest percentile that there are samples for.
+    let highest = [("p99", o.service.p99), ("p90", o.service.p90), ("median", o.service.p50)];
+    let (name, service) = highest.into_iter().find(|(_, q)| *q != Quantile::Unstated)?;
+    let service = service.finite()?;
     (service <= limit).then(|| {
         let seen = format!(
-            "{} of operations waited for a connection (at most {}) while service had a p99 of {service}; \
+            "{} of operations waited for a connection (at most {}) while service had a {name} of {service}; \
              more --connections would move the answer",
             percent(waiting),
             percent(CONNECTIONS)
