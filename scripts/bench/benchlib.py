@@ -21,6 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORECURVE = ROOT / "target" / "release" / "corecurve"
 PEER_HYPER = ROOT / "servers" / "peers" / "target" / "release" / "peer-hyper"
 GREETING = b"Hello, World!"
+# Our client loads for this long before its window; the others have no warm-up.
+WARMUP_S = 0.2
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -208,7 +210,7 @@ def client_command(client, port, seconds, connections, out, server_cpu, client_c
     # ab sets memory aside for every request it may make, so its count is bounded by what one core can do.
     return {
         "corecurve": [str(CORECURVE), "run", "-t", f"url:http://127.0.0.1:{port}/", "-w", "plaintext",
-                      "--arrival", f"closed:{connections}", "--connections", str(connections), "--warmup", "200ms",
+                      "--arrival", f"closed:{connections}", "--connections", str(connections), "--warmup", f"{WARMUP_S * 1000:.0f}ms",
                       "--window", f"{seconds}s", "--placement", "explicit", "--server-cpus", str(server_cpu),
                       "--load-cpus", str(client_cpu), "--seed", "1", "--json", "--quiet", "--out", str(out)],
         "wrk": ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
