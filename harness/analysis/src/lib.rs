@@ -5,6 +5,7 @@ pub mod compare;
 pub mod findings;
 pub mod models;
 pub mod oracle;
+pub mod search;
 pub mod stats;
 
 pub use findings::{Findings, RunData, analyse};

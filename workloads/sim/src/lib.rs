@@ -10,6 +10,7 @@
 
 mod bounded;
 mod hysteresis;
+mod known;
 mod linked;
 mod partitioned;
 mod registry;
@@ -19,6 +20,7 @@ mod settings;
 mod station;
 mod target;
 
+pub use known::{KNOWN, Known};
 pub use registry::{SIMS, SimKind, sim_target};
 pub use settings::{Setting, Values};
 pub use target::SimTarget;

@@ -26,45 +26,60 @@ pub struct DesignEffect {
 /// Fewest batches a series is merged down to.
 const LEAST_BATCHES: usize = 8;
 
-/// The design effect pooled over several trials, each given as its batches in order.
+/// The design effect pooled over several trials, each given as its batches in order, about each trial's own share.
 ///
-/// At each level of merging (1, 2, 4, … neighbours, while at least eight batches remain) the pooled Pearson statistic
-/// X² = Σ (o − n·v)² / (n·v(1−v)), each trial with its own share v, has mean deff·df. The largest level's estimate
-/// is taken as long as merging raises it, so short batches do not hide the correlation; a level must hold
-/// at least one expected count over the limit in most batches to be used at all. Trials without any
-/// operation over the limit say nothing about it and are left out. `None` when none is left: the caller then knows
-/// only that deff ≥ 1.
+/// Trials without any operation over the limit say nothing about it and are left out. See [`design_effect_about`].
 pub fn design_effect(trials: &[Vec<Batch>]) -> Option<DesignEffect> {
-    let mut best: Option<DesignEffect> = None;
-    for level in [1usize, 2, 4, 8] {
-        let Some(found) = at_level(trials, level) else { continue };
-        if best.is_none_or(|best| found.deff > best.deff) {
-            best = Some(found);
-        }
-    }
-    best
+    let share = |batches: &Vec<Batch>| {
+        let (n, over) = batches.iter().fold((0.0, 0.0), |sum, b| (sum.0 + b.n, sum.1 + b.over));
+        if n > 0.0 { over / n } else { 0.0 }
+    };
+    let about: Vec<(&[Batch], f64)> = trials.iter().map(|batches| (batches.as_slice(), share(batches))).collect();
+    design_effect_about(&about, 1.0)
 }
 
-fn at_level(trials: &[Vec<Batch>], level: usize) -> Option<DesignEffect> {
-    let (mut statistic, mut df) = (0.0, 0.0);
-    for batches in trials {
-        let n: f64 = batches.iter().map(|batch| batch.n).sum();
-        let over: f64 = batches.iter().map(|batch| batch.over).sum();
-        if over <= 0.0 || over >= n || batches.len() < LEAST_BATCHES * level {
+/// The design effect pooled over several trials, about the share a model gives each.
+///
+/// At each level of merging (1, 2, 4, 8 neighbours, while at least eight batches remain) the pooled Pearson statistic
+/// is Σ (o − n·v)² / Σ n·v(1−v): a ratio of sums, because batches are worth what they are expected to hold. The largest
+/// level's estimate is taken, so that short batches do not hide the correlation; that leans to the safe side by about a
+/// tenth. `lost` degrees of freedom per trial went into the shares. `None` when nothing was over the limit: the caller then
+/// knows only that deff ≥ 1.
+pub fn design_effect_about(trials: &[(&[Batch], f64)], lost: f64) -> Option<DesignEffect> {
+    let levels = [1, 2, 4, 8].into_iter().filter_map(|level| at_level(trials, level, lost));
+    levels.reduce(|best, found| if found.deff > best.deff { found } else { best })
+}
+
+fn at_level(trials: &[(&[Batch], f64)], level: usize, lost: f64) -> Option<DesignEffect> {
+    let (mut squares, mut variance, mut df) = (0.0, 0.0, 0.0);
+    for (batches, share) in trials {
+        if *share <= 0.0 || *share >= 1.0 || batches.len() < LEAST_BATCHES * level {
             continue;
         }
-        let share = over / n;
-        let mut used = 0.0;
+        let (mut own, mut used) = (0.0, 0.0);
         for merged in batches.chunks_exact(level) {
             let (n, over) = merged.iter().fold((0.0, 0.0), |sum, b| (sum.0 + b.n, sum.1 + b.over));
-            if n > 0.0 {
-                statistic += (over - n * share).powi(2) / (n * share * (1.0 - share));
-                used += 1.0;
-            }
+            squares += (over - n * share).powi(2);
+            own += n * share * (1.0 - share);
+            used += f64::from(u8::from(n > 0.0));
         }
-        df += (used - 1.0_f64).max(0.0);
+        let free = (used - lost).max(0.0);
+        variance += own * if used > 0.0 { free / used } else { 0.0 };
+        df += free;
     }
-    (df >= 1.0).then(|| DesignEffect { deff: (statistic / df).max(1.0), df })
+    (df >= 1.0 && variance > 0.0).then(|| DesignEffect { deff: (squares / variance).max(1.0), df })
+}
+
+/// Correlation of neighbours in a series of backlogs at the ends of intervals, pooled over trials: near zero when an
+/// interval is longer than the queue remembers. `None` when the series are too short or constant.
+pub fn neighbour_correlation(series: &[Vec<f64>]) -> Option<f64> {
+    let (mut lagged, mut squares) = (0.0, 0.0);
+    for values in series.iter().filter(|values| values.len() >= 10) {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        squares += values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+        lagged += values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
+    }
+    (squares > 0.0).then(|| (lagged / squares).clamp(-1.0, 1.0))
 }
 
 #[cfg(test)]
@@ -107,7 +122,8 @@ mod tests {
     #[test]
     fn short_batches_do_not_hide_the_correlation() {
         let trials: Vec<Vec<Batch>> = (0..40).map(|seed| clustered(200, 64, 200, seed)).collect();
-        let first = at_level(&trials, 1).unwrap().deff;
+        let about: Vec<(&[Batch], f64)> = trials.iter().map(|t| (t.as_slice(), 0.02)).collect();
+        let first = at_level(&about, 1, 0.0).unwrap().deff;
         let found = design_effect(&trials).unwrap().deff;
         assert!(found > 1.3 * first, "{found} from {first}");
     }

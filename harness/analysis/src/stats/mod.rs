@@ -10,7 +10,7 @@ mod drift;
 mod mser;
 mod order;
 
-pub use batch::{Batch, DesignEffect, design_effect};
+pub use batch::{Batch, DesignEffect, design_effect, design_effect_about, neighbour_correlation};
 pub use binomial::{clopper_pearson, clopper_pearson_lower, clopper_pearson_upper, samples_needed};
 pub use bootstrap::{bootstrap_interval, resample};
 pub use describe::{mean, median, normal_quantile, quantile, t_quantile, variance};

@@ -1,0 +1,344 @@
+//! The local model: ln(share over the limit) is a straight line in the offered rate near the MAT.
+//!
+//! For M/M/1 that is exact, P(T>t) = e^{−(μ−λ)t}; for other queues it holds in a neighbourhood, which is why trials are
+//! weighted by their distance from the allowed share. Counts are fitted by quasi-likelihood (variance = deff ×
+//! binomial), so a trial with nothing over the limit counts for what it says, and no logarithm of a noisy
+//! share is ever taken.
+
+use crate::stats::{Batch, design_effect, design_effect_about, normal_quantile, t_quantile};
+
+/// One trial as the fit sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    /// Offered rate, per second.
+    pub(super) rate: f64,
+    /// Operations due in the window.
+    pub(super) n: f64,
+    /// Of those, over the limit (or failed).
+    pub(super) hits: f64,
+    /// The same, interval by interval.
+    pub(super) batches: Vec<Batch>,
+    /// Correlation of the backlog from one interval to the next.
+    pub(super) memory: f64,
+}
+
+/// A fitted line, with the uncertainty of its crossing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    /// Rate at which the line crosses the allowed share.
+    pub(super) root: f64,
+    /// The same with a guess at the slope, for placing the next trial: steady while the slope is noise.
+    pub(super) guess: f64,
+    /// Slope of ln(share) with that guess, per unit of rate.
+    pub(super) slope: f64,
+    /// 95 % interval of the root; a side without an end is infinite or zero.
+    pub(super) interval: [f64; 2],
+    /// Hits that carry the estimate, kernel-weighted.
+    pub(super) hits: f64,
+    /// Operations worth one independent one.
+    pub(super) deff: f64,
+    /// Weighted mean distance of the trials from the root, in ln(share): negative when they lie below.
+    pub(super) lean: f64,
+    /// Trials that carry weight.
+    pub(super) trials: usize,
+}
+
+/// How steep ln(share) may be expected to rise with the rate: a log-normal guess, used to place trials and to choose
+/// those that are near, never in the interval.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prior {
+    /// Median slope, per unit of rate.
+    pub(super) slope: f64,
+    /// Standard deviation of its logarithm.
+    pub(super) spread: f64,
+}
+
+/// Reaches tried in turn, in ln(share): the first that holds enough trials is used. Beyond the last a queue's own
+/// service times bend the line.
+const REACHES: [f64; 2] = [1.6, 2.6];
+/// Fewest weighted hits to fit a line through.
+const LEAST_HITS: f64 = 8.0;
+/// Design effect assumed of a trial that shows nothing.
+pub(super) const DEFF_UNKNOWN: f64 = 5.0;
+
+/// Fits the line. `None` while nothing near the allowed share was seen at two rates.
+pub(super) fn fit(points: &[Point], allowed: f64, prior: Prior) -> Option<Fit> {
+    let target = allowed.ln();
+    let observed: Vec<f64> = points.iter().map(|p| ((p.hits + 0.5) / (p.n + 1.0)).ln()).collect();
+    REACHES.iter().find_map(|reach| {
+        // First by what was seen, then by what the line says, so that noise does not choose the trials.
+        let mut weights = kernel(&observed, target, *reach * 1.5);
+        let mut line = weighted_line(points, &weights, Some(prior))?;
+        for _ in 0..3 {
+            let fitted: Vec<f64> = points.iter().map(|p| line.at(p.rate)).collect();
+            weights = kernel(&fitted, target, *reach);
+            line = weighted_line(points, &weights, Some(prior))?;
+        }
+        finish(points, &weights, &line, target)
+    })
+}
+
+/// Tricube weights by distance from the target.
+fn kernel(values: &[f64], target: f64, reach: f64) -> Vec<f64> {
+    let weight = |value: &f64| {
+        let u = ((value - target) / reach).abs();
+        if u < 1.0 { (1.0 - u.powi(3)).powi(3) } else { 0.0 }
+    };
+    values.iter().map(weight).collect()
+}
+
+/// ln(share) = level + slope·(rate − centre).
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    centre: f64,
+    level: f64,
+    slope: f64,
+}
+
+impl Line {
+    fn at(&self, rate: f64) -> f64 {
+        (self.level + self.slope * (rate - self.centre)).clamp(-30.0, 0.0)
+    }
+}
+
+/// Weighted quasi-Poisson regression with a log link, by Fisher scoring on level and ln(slope), with or without the
+/// prior on the latter. Without it, `None` when the share does not rise.
+fn weighted_line(points: &[Point], weights: &[f64], prior: Option<Prior>) -> Option<Line> {
+    let used: Vec<(&Point, f64)> = points.iter().zip(weights.iter().copied()).filter(|(_, w)| *w > 1e-3).collect();
+    let hits: f64 = used.iter().map(|(p, w)| p.hits * w).sum();
+    if hits < LEAST_HITS || !distinct_rates(&used) {
+        return None;
+    }
+    let batches: Vec<Vec<Batch>> = used.iter().map(|(p, _)| p.batches.clone()).collect();
+    let deff = design_effect(&batches).map_or(DEFF_UNKNOWN, |effect| effect.deff);
+    let total: f64 = used.iter().map(|(p, w)| p.n * w).sum();
+    let centre = used.iter().map(|(p, w)| p.rate * p.n * w).sum::<f64>() / total;
+    let spread = (used.iter().map(|(p, w)| (p.rate - centre).powi(2) * p.n * w).sum::<f64>() / total).sqrt();
+    let precision = prior.map_or(0.0, |prior| prior.spread.powi(-2));
+    let guess = prior.map_or((0.5 / spread).ln(), |prior| prior.slope.ln());
+    let (mut level, mut tilt) = ((hits / total).ln(), guess);
+    for _ in 0..60 {
+        let slope = tilt.exp();
+        let (mut s0, mut s1, mut i00, mut i01, mut i11) = (0.0, precision * (guess - tilt), 0.0, 0.0, precision);
+        for (p, w) in &used {
+            // The slope enters by its logarithm, so its derivative carries the slope itself.
+            let x = (p.rate - centre) * slope;
+            let expected = p.n * (level + x).clamp(-30.0, 0.0).exp();
+            let (score, info) = (w * (p.hits - expected) / deff, w * expected / deff);
+            s0 += score;
+            s1 += score * x;
+            i00 += info;
+            i01 += info * x;
+            i11 += info * x * x;
+        }
+        let det = i00 * i11 - i01 * i01;
+        if det.is_nan() || det <= 1e-12 * i00 * i11 {
+            return None;
+        }
+        let step = ((s0 * i11 - s1 * i01) / det).clamp(-0.7, 0.7);
+        let turn = ((s1 * i00 - s0 * i01) / det).clamp(-0.7, 0.7);
+        level += step;
+        tilt += turn;
+        if step.abs() + turn.abs() < 1e-9 {
+            break;
+        }
+    }
+    let slope = tilt.exp();
+    // Without a rise the logarithm of the slope runs off to minus infinity.
+    (level.is_finite() && slope * spread > 1e-3).then_some(Line { centre, level, slope })
+}
+
+fn distinct_rates(used: &[(&Point, f64)]) -> bool {
+    let low = used.iter().map(|(p, _)| p.rate).fold(f64::INFINITY, f64::min);
+    let high = used.iter().map(|(p, _)| p.rate).fold(0.0, f64::max);
+    high > low * 1.0005
+}
+
+/// Dispersion, and the interval of the crossing.
+///
+/// `guessed` is the line with the prior; the answer is the line without it, if the share rises at all.
+fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64) -> Option<Fit> {
+    let free = weighted_line(points, weights, None);
+    let line = free.as_ref().unwrap_or(guessed);
+    let used: Vec<(&Point, f64)> = points.iter().zip(weights.iter().copied()).filter(|(_, w)| *w > 1e-3).collect();
+    let near: Vec<(&[Batch], f64)> =
+        used.iter().filter(|(_, w)| *w > 0.05).map(|(p, _)| (p.batches.as_slice(), line.at(p.rate).exp())).collect();
+    let effect = design_effect_about(&near, 2.0 / near.len().max(1) as f64);
+    let (deff, batch_df) = effect.map_or((DEFF_UNKNOWN, 4.0), |effect| (effect.deff, effect.df));
+    let (mut hits, mut lean, mut total, mut chi2, mut freedom) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut information, mut noise) = (0.0, 0.0);
+    for (p, w) in &used {
+        let eta = line.at(p.rate);
+        let expected = p.n * eta.exp();
+        let variance = deff * expected * (1.0 - eta.exp()).max(0.01);
+        hits += w * p.hits;
+        total += w * p.n;
+        lean += w * p.n * (eta - target);
+        information += w * expected;
+        noise += w * w * variance;
+        chi2 += w * (p.hits - expected).powi(2) / variance;
+        freedom += w;
+    }
+    // A cluster of hits is worth about two degrees of freedom, however many batches it is cut into.
+    let mut df = batch_df.min(2.0 * hits / deff);
+    // Weighted scores have variance `noise` where an unweighted likelihood would have `information`.
+    let mut dispersion = noise / information;
+    // Trials that disagree by more than their own noise: restarts, a drifting machine, a bent curve.
+    let between = freedom - 2.0;
+    if between > 0.5 {
+        let ratio = chi2 / between;
+        let usual = 1.0 + normal_quantile(0.95) * (2.0 / between).sqrt();
+        if ratio > usual {
+            dispersion *= ratio;
+            df = df.min(between.max(2.0));
+        }
+    }
+    let level = line.level - target;
+    let root = line.centre - level / line.slope;
+    let t = t_quantile(0.975, df.max(2.0));
+    let interval = match free {
+        Some(_) => profile(&used, root, line.slope, target, t * t * dispersion),
+        None => [0.0, f64::INFINITY],
+    };
+    // A guess far outside what was tried is noise in the slope.
+    let near = || used.iter().filter(|(_, w)| *w > 0.05).map(|(p, _)| p.rate);
+    let (least, most) = (near().fold(f64::INFINITY, f64::min), near().fold(0.0, f64::max));
+    let guess = guessed.centre - (guessed.level - target) / guessed.slope;
+    let guess = guess.clamp(0.93 * least, (1.07 * most).max(0.93 * least));
+    let (slope, lean, trials) = (guessed.slope, lean / total, near().count());
+    (root > 0.0 && guess > 0.0).then_some(Fit { root, guess, slope, interval, hits, deff, lean, trials })
+}
+
+/// The rates at which a line forced through the allowed share fits worse by no more than `tolerated` (profile
+/// quasi-likelihood: exact about asymmetry where hits are few, Fieller's interval where they are many).
+fn profile(used: &[(&Point, f64)], root: f64, slope: f64, target: f64, tolerated: f64) -> [f64; 2] {
+    let least = deviance_through(used, root, slope, target).0;
+    let outside = |rate: f64, slope: f64| {
+        let (deviance, slope) = deviance_through(used, rate, slope, target);
+        (deviance - least > tolerated, slope)
+    };
+    [-1.0, 1.0].map(|side| {
+        let (mut inside, mut step, mut tilt) = (root, 0.2 / slope, slope);
+        let edge = loop {
+            let rate = root + side * step;
+            if rate <= 0.2 * root {
+                return 0.0;
+            }
+            if rate >= 4.0 * root {
+                return f64::INFINITY;
+            }
+            let (out, at) = outside(rate, tilt);
+            tilt = at;
+            if out {
+                break rate;
+            }
+            inside = rate;
+            step *= 1.6;
+        };
+        let mut edge = edge;
+        for _ in 0..14 {
+            let middle = 0.5 * (inside + edge);
+            let (out, at) = outside(middle, tilt);
+            tilt = at;
+            if out { edge = middle } else { inside = middle }
+        }
+        0.5 * (inside + edge)
+    })
+}
+
+/// Least weighted Poisson deviance of a line through the allowed share at `rate`, and its slope (Newton, from `slope`).
+fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) -> (f64, f64) {
+    let mut slope = slope;
+    for _ in 0..12 {
+        let (mut score, mut info) = (0.0, 0.0);
+        for (p, w) in used {
+            let x = p.rate - rate;
+            let expected = p.n * (target + slope * x).clamp(-30.0, 0.0).exp();
+            score += w * (p.hits - expected) * x;
+            info += w * expected * x * x;
+        }
+        let step = score / info;
+        if !step.is_finite() {
+            break;
+        }
+        let next = (slope + step).clamp(0.2 * slope, 5.0 * slope);
+        let done = (next / slope - 1.0).abs() < 1e-5;
+        slope = next;
+        if done {
+            break;
+        }
+    }
+    let deviance = used.iter().map(|(p, w)| {
+        let expected = p.n * (target + slope * (p.rate - rate)).clamp(-30.0, 0.0).exp();
+        let log = if p.hits > 0.0 { p.hits * (p.hits / expected).ln() } else { 0.0 };
+        2.0 * w * (log - p.hits + expected)
+    });
+    (deviance.sum(), slope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corecurve_core::rng::{stream, unit_open};
+    use rand::Rng as _;
+
+    const PRIOR: Prior = Prior { slope: 0.004, spread: 0.7 };
+
+    /// Counts of an M/M/1-like line with independent operations, batches of equal length.
+    fn point(rate: f64, n: usize, rng: &mut corecurve_core::Rng) -> Point {
+        let share = (0.01f64.ln() + (rate - 1_000.0) * 0.005).exp();
+        let batches: Vec<Batch> = (0..32)
+            .map(|_| {
+                let over = (0..n / 32).filter(|_| unit_open(rng.next_u64()) < share).count();
+                Batch { n: (n / 32) as f64, over: over as f64 }
+            })
+            .collect();
+        let sum = |of: fn(&Batch) -> f64| batches.iter().map(of).sum();
+        Point { rate, n: sum(|b| b.n), hits: sum(|b| b.over), batches, memory: 0.0 }
+    }
+
+    #[test]
+    fn the_root_of_a_true_line_lies_in_its_interval_as_often_as_it_should() {
+        let (mut covered, mut bias) = (0, 0.0);
+        for seed in 0..300 {
+            let mut rng = stream(seed, 1);
+            let points: Vec<Point> =
+                [900.0, 1_080.0, 960.0, 1_040.0].map(|rate| point(rate, 16_000, &mut rng)).to_vec();
+            let fit = fit(&points, 0.01, PRIOR).unwrap();
+            covered += u32::from(fit.interval[0] <= 1_000.0 && 1_000.0 <= fit.interval[1]);
+            bias += (fit.root / 1_000.0 - 1.0) / 300.0;
+        }
+        assert!((276..=300).contains(&covered), "{covered} of 300");
+        assert!(bias.abs() < 0.002, "{bias}");
+    }
+
+    #[test]
+    fn one_rate_or_nothing_over_the_limit_is_no_line() {
+        let mut rng = stream(1, 2);
+        let one = point(1_000.0, 16_000, &mut rng);
+        assert!(fit(&[one.clone(), one.clone()], 0.01, PRIOR).is_none());
+        let silent =
+            Point { rate: 500.0, n: 1e4, hits: 0.0, batches: vec![Batch { n: 500.0, over: 0.0 }; 20], memory: 0.0 };
+        assert!(fit(&[silent.clone(), Point { rate: 600.0, ..silent.clone() }], 0.01, PRIOR).is_none());
+        assert!(fit(&[], 0.01, PRIOR).is_none());
+    }
+
+    #[test]
+    fn trials_that_disagree_widen_the_interval() {
+        let mut rng = stream(3, 2);
+        let calm: Vec<Point> =
+            [900.0, 950.0, 1_000.0, 1_050.0, 1_100.0, 980.0].map(|r| point(r, 32_000, &mut rng)).to_vec();
+        let mut odd = calm.clone();
+        for (i, p) in odd.iter_mut().enumerate() {
+            // Restarts that differ: every other trial saw a third more.
+            let factor = if i % 2 == 0 { 1.35 } else { 0.75 };
+            p.hits *= factor;
+            p.batches.iter_mut().for_each(|b| b.over *= factor);
+        }
+        let width = |points: &[Point]| {
+            let fit = fit(points, 0.01, PRIOR).unwrap();
+            fit.interval[1] - fit.interval[0]
+        };
+        assert!(width(&odd) > 2.0 * width(&calm), "{} {}", width(&odd), width(&calm));
+    }
+}
