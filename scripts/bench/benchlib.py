@@ -228,7 +228,7 @@ def run_client(client, port, args):
         run = pathlib.Path(scratch) / "run"
         command = client_command(client, port, args.seconds, args.connections, run, args.server_cpu, args.client_cpu)
         begun = time.monotonic()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT,
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=scratch,
                                  preexec_fn=lambda: os.sched_setaffinity(0, cpus), start_new_session=True)
         try:
             usage = wait_with_deadline(child, args.seconds + 60)
