@@ -15,6 +15,9 @@ static ASKED: AtomicU32 = AtomicU32::new(0);
 /// Time between being asked to stop now and being gone.
 const STOP_NOW: Duration = Duration::from_millis(150);
 
+/// The exit code of an interrupted run.
+const INTERRUPTED: i32 = 130;
+
 /// Whether the user asked twice.
 pub fn stop_now() -> bool {
     ASKED.load(Ordering::Relaxed) >= 2
@@ -37,7 +40,7 @@ pub fn install() -> Result<StopFlag, Problem> {
 /// Starts to listen to SIGINT, SIGTERM and SIGHUP, once per process; later calls do nothing.
 ///
 /// The first signal asks to finish the trial, the second to stop now: should the harness still be busy 150 ms later,
-/// it ends by that signal and the guardians clear up behind it.
+/// the process ends with exit code 130 and the guardians clear up behind it.
 ///
 /// # Errors
 /// When the system refuses the handlers or the thread that waits for them.
@@ -52,10 +55,10 @@ fn start_listening() -> Result<(), Problem> {
     };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(problem)?;
     let wait = move || {
-        for signal in signals.forever() {
+        for _ in signals.forever() {
             if ASKED.fetch_add(1, Ordering::Relaxed) >= 1 {
                 std::thread::sleep(STOP_NOW);
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                signal_hook::low_level::exit(INTERRUPTED);
             }
         }
     };

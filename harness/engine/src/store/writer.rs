@@ -70,13 +70,14 @@ impl Store {
             return Err(Problem::new("the description of the machine is no JSON object"));
         }
         write_atomically(&dir.join("spec.toml"), new.spec_toml.as_bytes())?;
-        write_atomically(&dir.join("plan.json"), &pretty(&json(new.plan)?)?)?;
         write_atomically(&dir.join("machine.json"), &pretty(&machine)?)?;
         let hist = dir.join("hist");
         make_directory(&hist).map_err(|e| problem("create", &hist, &e))?;
         let log = dir.join("log.txt");
         let log = create_new(&log).map_err(|e| problem("create", &log, &e))?;
         let journal = Journal::create(&dir)?;
+        // Last, because it is what makes a directory a run: whenever we are killed, there is a whole one or none.
+        write_atomically(&dir.join("plan.json"), &pretty(&json(new.plan)?)?)?;
         sync_directory(&dir).map_err(|e| problem("write", &dir, &e))?;
         point_latest(&new.results, &dir);
         Ok(Store { dir, journal, log, done: Vec::new(), next_attempts: BTreeMap::new(), _lock: lock })
@@ -232,7 +233,7 @@ fn named_directory(dir: &Path) -> Result<PathBuf, Problem> {
             match inside.next() {
                 None => Ok(dir.to_owned()),
                 Some(_) => Err(Problem::new(format!("{} exists and is not empty", dir.display()))
-                    .help("name a new directory, or continue the run in it with `corecurve resume DIR`")),
+                    .help("name a new directory, or continue the run in it with `corecurve resume DIR`; without a plan.json nothing was measured in it")),
             }
         }
         Err(e) => Err(problem("create", dir, &e)),

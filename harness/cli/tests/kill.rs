@@ -1,0 +1,253 @@
+//! A hundred kills at random moments, over every kind of target: nothing survives the harness, nothing that was told is
+//! lost, and `resume` completes every run to what the plan says.
+//!
+//! This process is a subreaper, so whatever a killed harness leaves behind becomes its child and is seen.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by a panic and shows what it did")]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use corecurve_core::rng::mix;
+use corecurve_core::{TrialRecord, Turn};
+use corecurve_engine::store::read_run;
+use corecurve_machine::procfs::{process, tcp};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+const KILLS: u64 = 100;
+/// Longest life of a harness before it is killed.
+const LIFE_MS: u64 = 450;
+/// Repetitions of each run: more than a hundred short lives get done, so that every one of them is at work.
+const REPS: &str = "40";
+/// The seed of moments and signals.
+const SEED: u64 = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Blow {
+    /// One signal that asks to finish the trial.
+    Once(Signal),
+    /// Two of them, to stop now.
+    Twice(Signal),
+    /// No chance to do anything.
+    Kill,
+}
+
+const BLOWS: [Blow; 6] = [
+    Blow::Once(Signal::INT),
+    Blow::Once(Signal::TERM),
+    Blow::Once(Signal::HUP),
+    Blow::Twice(Signal::INT),
+    Blow::Kill,
+    Blow::Kill,
+];
+
+#[test]
+fn nothing_survives_and_nothing_is_lost() {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let results = tempfile::tempdir().unwrap();
+    let mut runs: Vec<Run> = targets().into_iter().map(|target| Run::new(target, results.path())).collect();
+    let mut ports_seen = 0;
+    for kill in 0..KILLS {
+        let at = kill as usize % runs.len();
+        let blow = BLOWS[(mix(SEED, kill) % BLOWS.len() as u64) as usize];
+        let life = Duration::from_micros(mix(SEED + 1, kill) % (LIFE_MS * 1_000));
+        ports_seen += runs[at].live_and_die(life, blow, kill);
+    }
+    // The machine would have to be very slow for no kill to hit a listening target.
+    assert!(ports_seen > 0);
+    for run in &mut runs {
+        run.complete();
+    }
+    let told: usize = runs.iter().map(|run| run.told.len()).sum();
+    println!(
+        "{KILLS} kills over {} targets, {ports_seen} with a listening target: 0 orphans, 0 ports, {told} trials told and kept",
+        runs.len()
+    );
+}
+
+/// Third-party servers of this machine, and two built-in ones.
+fn targets() -> Vec<&'static str> {
+    let installed =
+        |name: &str| ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(name).is_file());
+    let third = ["nginx", "lighttpd"].into_iter().filter(|name| installed(name));
+    third.chain(["thread-per-core", "work-stealing"]).collect()
+}
+
+/// A run that is killed and taken up again.
+struct Run {
+    target: &'static str,
+    dir: PathBuf,
+    out: PathBuf,
+    told: Vec<TrialRecord>,
+}
+
+impl Run {
+    fn new(target: &'static str, results: &Path) -> Run {
+        Run { target, dir: results.join(target), out: results.join(format!("{target}.jsonl")), told: Vec::new() }
+    }
+
+    fn start(&self) -> Child {
+        let dir = self.dir.to_str().unwrap();
+        let new = ["run", "--target", self.target, "--cores", "1", "--rate", "500", "--connections", "2"];
+        let times = [
+            "--window",
+            "30ms",
+            "--warmup",
+            "5ms",
+            "--reps",
+            REPS,
+            "--seed",
+            "7",
+            "--allow-shared-cores",
+            "--out",
+            dir,
+        ];
+        let resume = ["resume", dir];
+        let arguments: Vec<&str> = if self.exists() { resume.to_vec() } else { [&new[..], &times].concat() };
+        Command::new(env!("CARGO_BIN_EXE_corecurve"))
+            .args(arguments)
+            .args(["--json", "--quiet"])
+            .current_dir(self.out.parent().unwrap())
+            .stdin(Stdio::null())
+            .stdout(File::create(&self.out).unwrap())
+            .stderr(File::create(self.out.with_extension("err")).unwrap())
+            .spawn()
+            .unwrap()
+    }
+
+    fn exists(&self) -> bool {
+        self.dir.join("plan.json").is_file()
+    }
+
+    /// One life of a harness; returns how many ports its target listened on when it was struck.
+    fn live_and_die(&mut self, life: Duration, blow: Blow, kill: u64) -> usize {
+        let mut harness = self.start();
+        std::thread::sleep(life);
+        let ports = ports_of(harness.id());
+        strike(&harness, blow);
+        let status = end_of(&mut harness, Duration::from_secs(30));
+        let what = format!("kill {kill}: {} {blow:?} after {life:?}: {status:?} {}", self.target, self.stderr());
+        // 0 or 3: it was done already. No code: struck before it listened to signals, or while it was ending anyway.
+        assert!(matches!(status.code(), None | Some(0 | 3 | 130)), "{what}");
+        expect_nobody(&what);
+        let open: Vec<u16> = ports.iter().copied().filter(|port| !tcp::listeners(*port).unwrap().is_empty()).collect();
+        assert!(open.is_empty(), "{what}: {open:?}");
+        self.hear();
+        self.expect_all_kept(&what);
+        if !self.exists() {
+            // Struck before there was a run.
+            assert!(self.told.is_empty(), "{what}");
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+        ports.len()
+    }
+
+    /// Takes in the trials the harness told of. Its last line may be torn.
+    fn hear(&mut self) {
+        let text = std::fs::read_to_string(&self.out).unwrap();
+        let trials = text.lines().filter(|line| line.starts_with("{\"event\":\"trial\""));
+        self.told.extend(trials.filter_map(|line| serde_json::from_str::<TrialRecord>(line).ok()));
+    }
+
+    /// Every trial that was told of can be read back, as it was.
+    fn expect_all_kept(&self, what: &str) {
+        if self.told.is_empty() {
+            return;
+        }
+        let run = read_run(&self.dir).unwrap_or_else(|problem| panic!("{what}: {problem}"));
+        for trial in &self.told {
+            let kept = run.trials.iter().chain(&run.unused).any(|kept| kept == trial);
+            assert!(kept, "{what}: repetition {} attempt {} trial {} is lost", trial.rep, trial.attempt, trial.trial);
+        }
+        let damaged = run.notes.iter().find(|note| note.contains("CRC") || note.contains("second record"));
+        assert_eq!(damaged, None, "{what}");
+    }
+
+    /// Lets the run go on to its end: every repetition of the plan, once.
+    fn complete(&mut self) {
+        let status = end_of(&mut self.start(), Duration::from_secs(300));
+        let what = format!("{}: {status:?} {}", self.target, self.stderr());
+        assert!(matches!(status.code(), Some(0 | 3)), "{what}");
+        expect_nobody(&what);
+        self.hear();
+        self.expect_all_kept(&what);
+        let run = read_run(&self.dir).unwrap();
+        let key = |turn: &Turn| (turn.cell, turn.rep);
+        let (done, planned): (BTreeSet<_>, BTreeSet<_>) =
+            (run.done.iter().map(key).collect(), run.plan.order.iter().map(key).collect());
+        assert_eq!((&done, run.done.len()), (&planned, planned.len()), "{what}");
+        let counted: BTreeSet<_> = run.trials.iter().map(|trial| (trial.rep, trial.trial)).collect();
+        assert_eq!((counted.len(), run.trials.len()), (planned.len(), planned.len()), "{what}");
+        assert!(run.failed.is_empty(), "{what}: {:?}", run.failed);
+    }
+
+    fn stderr(&self) -> String {
+        std::fs::read_to_string(self.out.with_extension("err")).unwrap_or_default()
+    }
+}
+
+fn raw(pid: u32) -> Pid {
+    Pid::from_raw(pid as i32).unwrap()
+}
+
+fn strike(harness: &Child, blow: Blow) {
+    let send = |signal| {
+        // It is not reaped yet, so its pid is its own, even if it has ended.
+        let _ = rustix::process::kill_process(raw(harness.id()), signal);
+    };
+    match blow {
+        Blow::Once(signal) => send(signal),
+        Blow::Twice(signal) => {
+            send(signal);
+            std::thread::sleep(Duration::from_millis(5));
+            send(signal);
+        }
+        Blow::Kill => send(Signal::KILL),
+    }
+}
+
+fn end_of(harness: &mut Child, patience: Duration) -> ExitStatus {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = harness.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            harness.kill().unwrap();
+            panic!("the harness did not end within {patience:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The ports on which a process tree listens.
+fn ports_of(root: u32) -> Vec<u16> {
+    let tree = process::descendants(root).unwrap();
+    let held: BTreeSet<u64> = tree.into_iter().flat_map(tcp::sockets).collect();
+    let listening = tcp::parse(&std::fs::read_to_string("/proc/net/tcp").unwrap());
+    listening
+        .into_iter()
+        .filter(|listener| held.contains(&listener.inode))
+        .map(|listener| listener.address.port())
+        .collect()
+}
+
+/// Within two seconds no process of the harness is left: those of a dead one are our children by now.
+fn expect_nobody(what: &str) {
+    let own = std::process::id();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        let children =
+            process::all().unwrap().into_iter().filter(|pid| process::stat(*pid).is_ok_and(|stat| stat.parent == own));
+        let left: Vec<String> =
+            children.map(|pid| format!("{pid} {}", process::command(pid).unwrap_or_default())).collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {left:?} survive");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
