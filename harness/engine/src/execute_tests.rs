@@ -254,8 +254,10 @@ fn a_run_follows_the_plan_and_saves_everything() {
     let (outcome, events, seeds) = run(&plan, &mut store, None);
     assert_eq!(outcome, Ok(Outcome::Finished { done: 4, failed: 0 }));
     assert!(matches!(events[0], Event::Run { turns: 4, finished: 0, seed: 11, .. }));
-    let turns: Vec<(&CellId, u32)> =
-        events.iter().filter_map(|e| if let Event::Turn { cell, rep, .. } = e { Some((cell, *rep)) } else { None }).collect();
+    let turns: Vec<(&CellId, u32)> = events
+        .iter()
+        .filter_map(|e| if let Event::Turn { cell, rep, .. } = e { Some((cell, *rep)) } else { None })
+        .collect();
     let planned: Vec<(&CellId, u32)> = plan.order.iter().map(|turn| (&plan.cells[turn.cell].id, turn.rep)).collect();
     assert_eq!(turns, planned);
     // Two starts for each repetition, all with seeds of their own.
