@@ -66,7 +66,7 @@ impl Outputs {
 /// Names the file and the known formats.
 pub fn check_export(file: &Path) -> Result<(), Problem> {
     let shown = corecurve_core::problem::printable(&file.to_string_lossy());
-    report::format_of(file).map_err(|problem| problem.at("--export"))?;
+    report::format_of(file).map_err(|problem| problem.at(format!("--export `{shown}`")))?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder {
         Some(folder) if !folder.is_dir() => {

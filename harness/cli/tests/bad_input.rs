@@ -289,11 +289,11 @@ fn a_byte_order_mark_and_crlf_are_no_mistakes() {
 fn server_descriptions() {
     let rows: Vec<(&str, &str, Vec<&str>)> = vec![
         ("empty", "", vec!["mine.toml"]),
-        ("argv as text", "name = \"mine\"\nargv = \"server --port {port}\"\n", vec!["argv"]),
-        ("empty argv", "name = \"mine\"\nargv = []\n", vec!["argv"]),
-        ("unknown placeholder", "name = \"mine\"\nargv = [\"server\", \"{prot}\"]\n", vec!["{prot}"]),
-        ("unknown key", "name = \"mine\"\nargvv = [\"x\"]\n", vec!["argvv"]),
-        ("syntax", "argv = [", vec!["mine.toml"]),
+        ("command as text", "name = \"mine\"\ncommand = \"server --port {port}\"\n", vec!["command"]),
+        ("empty command", "name = \"mine\"\ncommand = []\n", vec!["command"]),
+        ("unknown placeholder", "name = \"mine\"\ncommand = [\"server\", \"{prot}\"]\n", vec!["{prot}"]),
+        ("unknown key", "name = \"mine\"\ncomand = [\"x\"]\n", vec!["comand", "command"]),
+        ("syntax", "command = [", vec!["mine.toml"]),
     ];
     let dir = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();

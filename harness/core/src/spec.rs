@@ -200,7 +200,11 @@ pub fn toml_problem(name: &str, text: &str, error: &toml::de::Error) -> Problem 
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         format!(":{line}:{column}")
     });
-    Problem::new(format!("{name}{place}: {}", crate::problem::printable(error.message())))
+    let token = error.span().and_then(|span| text.get(span)).map(|token| token.lines().next().unwrap_or_default());
+    let token = token.filter(|token| !token.is_empty()).map_or(String::new(), |token| {
+        format!(" at `{}`", crate::problem::printable(token))
+    });
+    Problem::new(format!("{name}{place}: {}{token}", crate::problem::printable(error.message())))
         .help("see `corecurve sweep --help` for the keys and their forms; a spec is TOML")
 }
 

@@ -53,16 +53,16 @@ impl ServeConfig {
         text.parse().map_err(|problem: Problem| problem.at(setting.name))
     }
 
-    /// Refuses settings that neither the architecture nor the server knows.
+    /// Refuses settings that neither the architecture nor the server knows, and values they do not take.
     pub(crate) fn check_settings(&self, own: &[Setting]) -> Result<(), Problem> {
         let known = || own.iter().chain(COMMON_SETTINGS).map(|setting| setting.name);
-        match self.settings.keys().find(|name| known().all(|known| known != name.as_str())) {
-            None => Ok(()),
-            Some(name) => {
-                let what = format!("setting of {}", self.architecture);
-                Err(Problem::unknown(&what, name, known(), "See `corecurve list targets`"))
-            }
+        if let Some(name) = self.settings.keys().find(|name| known().all(|known| known != name.as_str())) {
+            let what = format!("setting of {}", self.architecture);
+            return Err(Problem::unknown(&what, name, known(), "See `corecurve list targets`"));
         }
+        let all = own.iter().chain(COMMON_SETTINGS);
+        let mut given = all.filter_map(|setting| Some((setting, self.settings.get(setting.name)?)));
+        given.try_for_each(|(setting, text)| (setting.check)(text).map_err(|problem| problem.at(setting.name)))
     }
 
     /// The limits with the settings applied.
@@ -87,7 +87,7 @@ impl ServeConfig {
 }
 
 /// A named value an architecture understands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Setting {
     /// Its name after `--set`.
     pub name: &'static str,
@@ -95,6 +95,14 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
+    /// Whether a text is a value of it.
+    #[serde(skip)]
+    pub check: fn(&str) -> Result<(), Problem>,
+}
+
+/// The check of a setting whose values are of type `T`.
+pub(crate) fn reads<T: FromStr<Err = Problem>>(text: &str) -> Result<(), Problem> {
+    text.parse::<T>().map(drop)
 }
 
 /// The settings every architecture understands.
@@ -102,13 +110,13 @@ pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, M
 
 /// Length of the accept queue.
 pub(crate) const BACKLOG: Setting =
-    Setting { name: "backlog", default: "4096", summary: "accept queue length per listener; the kernel caps it" };
+    Setting { name: "backlog", default: "4096", summary: "accept queue length per listener; the kernel caps it", check: reads::<Count> };
 const IDLE_TIMEOUT: Setting =
-    Setting { name: "idle-timeout", default: "60s", summary: "closes a connection without progress for so long" };
+    Setting { name: "idle-timeout", default: "60s", summary: "closes a connection without progress for so long", check: reads::<Positive> };
 const HEAD_TIMEOUT: Setting =
-    Setting { name: "head-timeout", default: "10s", summary: "408 for a request head that takes longer" };
+    Setting { name: "head-timeout", default: "10s", summary: "408 for a request head that takes longer", check: reads::<Positive> };
 const MAX_CONNECTIONS: Setting =
-    Setting { name: "max-connections", default: "10000", summary: "open connections before new ones are turned away" };
+    Setting { name: "max-connections", default: "10000", summary: "open connections before new ones are turned away", check: reads::<Count> };
 
 /// A whole number of at least 1 in a setting.
 pub(crate) struct Count(pub usize);

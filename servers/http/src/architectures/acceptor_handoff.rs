@@ -26,7 +26,7 @@ use corecurve_core::Problem;
 use rustix::net::SocketFlags;
 
 use super::{SPIN, Setup};
-use crate::config::{ServeConfig, Setting};
+use crate::config::{ServeConfig, Setting, reads};
 use crate::handler::Site;
 use crate::registry::{Architecture, QueueDiscipline};
 use crate::runtime::RunningServer;
@@ -59,6 +59,7 @@ const POLICY: Setting = Setting {
     name: "policy",
     default: "round-robin",
     summary: "who gets the next connection: round-robin or least-connections",
+    check: reads::<Policy>,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use corecurve_core::{CpuId, Nanos, Problem, Seat};
 
-use crate::config::{ServeConfig, Setting};
+use crate::config::{ServeConfig, Setting, reads};
 use crate::engine::Limits;
 use crate::handler::{Root, Site};
 use crate::runtime::event_loop::{EventLoop, Intake};
@@ -30,6 +30,7 @@ pub(crate) const SPIN: Setting = Setting {
     name: "spin",
     default: "0us",
     summary: "how long an idle worker keeps looking for events before it sleeps; at most 10ms",
+    check: reads::<Nanos>,
 };
 const MAX_SPIN: Nanos = Nanos(10_000_000);
 
