@@ -289,10 +289,18 @@ fn a_byte_order_mark_and_crlf_are_no_mistakes() {
 fn server_descriptions() {
     let rows: Vec<(&str, &str, Vec<&str>)> = vec![
         ("empty", "", vec!["mine.toml"]),
-        ("command as text", "name = \"mine\"\ncommand = \"server --port {port}\"\n", vec!["command"]),
-        ("empty command", "name = \"mine\"\ncommand = []\n", vec!["command"]),
-        ("unknown placeholder", "name = \"mine\"\ncommand = [\"server\", \"{prot}\"]\n", vec!["{prot}"]),
-        ("unknown key", "name = \"mine\"\ncomand = [\"x\"]\n", vec!["comand", "command"]),
+        (
+            "command as text",
+            "name = \"mine\"\nsummary = \"my own\"\ncommand = \"server --port {port}\"\n",
+            vec!["command"],
+        ),
+        ("empty command", "name = \"mine\"\nsummary = \"my own\"\ncommand = []\n", vec!["command"]),
+        (
+            "unknown placeholder",
+            "name = \"mine\"\nsummary = \"my own\"\ncommand = [\"server\", \"{prot}\"]\n",
+            vec!["prot", "did you mean `port`"],
+        ),
+        ("unknown key", "name = \"mine\"\nsummary = \"my own\"\ncomand = [\"x\"]\n", vec!["comand", "command"]),
         ("syntax", "command = [", vec!["mine.toml"]),
     ];
     let dir = tempfile::tempdir().unwrap();
