@@ -7,6 +7,9 @@ use crate::search::evidence::{Seen, Standing};
 use crate::search::goal::Criterion;
 use crate::search::mat::{Goal, Want};
 
+/// Widest interval, relative to the estimate, of a number that may still be used in ratios.
+const USABLE_WIDTH: f64 = 0.2;
+
 /// The answer for one SLO.
 pub(super) fn mat(slo: &Slo, goal: &Goal, seen: &[Seen], width: f64, arrival: ArrivalKind) -> Mat {
     let a = &goal.assessment;
@@ -31,7 +34,7 @@ pub(super) fn mat(slo: &Slo, goal: &Goal, seen: &[Seen], width: f64, arrival: Ar
         utilisation: nearest.and_then(|s| s.record.utilisation),
         valid: invalid_reasons.is_empty(),
         invalid_reasons,
-        caveats: caveats(goal, seen, arrival),
+        caveats: caveats(kind, goal, seen, width, arrival),
     }
 }
 
@@ -78,21 +81,31 @@ fn invalid_reasons(kind: MatKind, goal: &Goal, seen: &[Seen], width: f64) -> Vec
             let least = goal.assessment.bracket.upper.unwrap_or(0.0);
             vec![Reason::new(Rule::Samples, format!("the SLO is broken at {least:.1} per second already"))]
         }
+        // An interval wider than asked for is still true, and everything made from the number carries it along.
+        MatKind::NotConverged if goal.assessment.width() <= USABLE_WIDTH => Vec::new(),
         MatKind::NotConverged => {
-            let seen_width = 100.0 * goal.assessment.width();
-            let seen = if seen_width.is_finite() {
-                format!("the 95 % interval is {seen_width:.1} % wide where {:.1} % was asked for", 100.0 * width)
-            } else {
-                "the trials do not bound the MAT from both sides".to_owned()
-            };
-            vec![Reason::new(Rule::Samples, format!("{seen}; a larger --budget would narrow it"))]
+            vec![Reason::new(Rule::Samples, too_wide(goal, width))]
         }
     }
 }
 
-fn caveats(goal: &Goal, seen: &[Seen], arrival: ArrivalKind) -> Vec<String> {
+/// What a search that ran out of time has to say.
+fn too_wide(goal: &Goal, width: f64) -> String {
+    let seen_width = 100.0 * goal.assessment.width();
+    let seen = if seen_width.is_finite() {
+        format!("the 95 % interval is {seen_width:.1} % wide where {:.1} % was asked for", 100.0 * width)
+    } else {
+        "the trials do not bound the MAT from both sides".to_owned()
+    };
+    format!("{seen}; a larger --budget would narrow it")
+}
+
+fn caveats(kind: MatKind, goal: &Goal, seen: &[Seen], width: f64, arrival: ArrivalKind) -> Vec<String> {
     let a = &goal.assessment;
     let mut caveats = Vec::new();
+    if kind == MatKind::NotConverged && a.width() <= USABLE_WIDTH {
+        caveats.push(too_wide(goal, width));
+    }
     if let (Some(upper), Some(inverted)) = (a.bracket.upper, a.bracket.inverted) {
         caveats.push(format!(
             "loss inversion: {upper:.0} per second broke the SLO although {inverted:.0} held it; the answer keeps below the lower of the two"

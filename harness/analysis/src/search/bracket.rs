@@ -1,6 +1,6 @@
 //! Three-way verdicts by rate, and the bracket they make.
 
-use crate::search::fit::{DEFF_UNKNOWN, Point};
+use crate::search::fit::{DEFF_UNKNOWN, Point, Prior};
 use crate::stats::{Batch, clopper_pearson_lower, clopper_pearson_upper, design_effect};
 
 /// What the trials at one rate say.
@@ -49,7 +49,7 @@ const SAME_RATE: f64 = 5e-4;
 /// Verdicts from the trials that count and the rates of those that diverged.
 ///
 /// `none_is_lower`: a thousand operations without a single hit pass, however small the allowed share is.
-pub(super) fn bracket(points: &[Point], diverged: &[f64], allowed: f64, none_is_lower: bool) -> Bracket {
+pub(super) fn bracket(points: &[Point], diverged: &[f64], allowed: f64, none_is_lower: bool, prior: Prior) -> Bracket {
     // The correlation where it matters: near the allowed share. Far below it little is over, far above it most is.
     let near = points.iter().filter(|p| (0.1 * allowed..=(10.0 * allowed).min(0.5)).contains(&(p.hits / p.n)));
     let overall = design_effect(&near.map(|p| p.batches.clone()).collect::<Vec<_>>());
@@ -61,8 +61,11 @@ pub(super) fn bracket(points: &[Point], diverged: &[f64], allowed: f64, none_is_
     for group in order.chunk_by(|a, b| b.0 <= a.0 * (1.0 + SAME_RATE)) {
         let here: Vec<&Point> = group.iter().filter_map(|(_, point)| *point).collect();
         let away = group.len() - here.len();
-        let verdict =
-            if 2 * away > here.len() { Verdict::Upper } else { verdict(&here, overall, allowed, none_is_lower) };
+        let verdict = if 2 * away > here.len() {
+            Verdict::Upper
+        } else {
+            verdict(&here, overall.max(prior.least_deff(group[0].0)), allowed, none_is_lower)
+        };
         tried.push(Tried { rate: group[0].0, verdict, trials: group.len() as u32 });
     }
     let of = |verdict| tried.iter().filter(move |t| t.verdict == verdict).map(|t| t.rate);
@@ -82,7 +85,7 @@ fn verdict(points: &[&Point], overall: f64, allowed: f64, none_is_lower: bool) -
     }
     let batches: Vec<Vec<Batch>> = points.iter().map(|p| p.batches.clone()).collect();
     // A rate's own trials know its correlation if enough was over the limit; the search as a whole knows better.
-    let own = design_effect(&batches).map_or(1.0, |effect| effect.deff).max(if hits < 0.5 * n { overall } else { 1.0 });
+    let own = design_effect(&batches).map_or(1.0, |effect| effect.deff).max(overall);
     let (n, hits) = (n / own, hits / own);
     if clopper_pearson_upper(hits, n, ALPHA) <= allowed {
         Verdict::Lower
@@ -97,6 +100,8 @@ fn verdict(points: &[&Point], overall: f64, allowed: f64, none_is_lower: bool) -
 mod tests {
     use super::*;
 
+    const PRIOR: Prior = Prior { slope: 1.0, spread: 1.0, saturation: 1e5 };
+
     fn point(rate: f64, share: f64) -> Point {
         let batches: Vec<Batch> = (0..20).map(|_| Batch { n: 1_000.0, over: (1_000.0 * share).round() }).collect();
         Point { rate, n: 20_000.0, hits: batches.iter().map(|b| b.over).sum(), batches, memory: 0.0 }
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn bounds_are_read_conservatively() {
         let points = [point(10.0, 0.001), point(20.0, 0.03), point(30.0, 0.002), point(15.0, 0.01)];
-        let found = bracket(&points, &[50.0], 0.01, false);
+        let found = bracket(&points, &[50.0], 0.01, false, PRIOR);
         assert_eq!((found.lower, found.upper, found.inverted), (Some(10.0), Some(20.0), Some(30.0)));
         let verdicts: Vec<Verdict> = found.tried.iter().map(|t| t.verdict).collect();
         assert_eq!(verdicts, [Verdict::Lower, Verdict::Undecided, Verdict::Upper, Verdict::Lower, Verdict::Upper]);
@@ -113,11 +118,11 @@ mod tests {
 
     #[test]
     fn trials_at_one_rate_are_judged_together() {
-        let found = bracket(&[point(10.0, 0.009), point(10.001, 0.009)], &[], 0.01, false);
+        let found = bracket(&[point(10.0, 0.009), point(10.001, 0.009)], &[], 0.01, false, PRIOR);
         assert_eq!(found.tried.len(), 1);
         assert_eq!(found.tried[0].trials, 2);
         // One that diverged against two that did not is outvoted; alone it is an upper bound.
-        assert_eq!(bracket(&[point(10.0, 0.0), point(10.0, 0.0)], &[10.0], 0.01, false).upper, None);
-        assert_eq!(bracket(&[], &[10.0], 0.01, false).upper, Some(10.0));
+        assert_eq!(bracket(&[point(10.0, 0.0), point(10.0, 0.0)], &[10.0], 0.01, false, PRIOR).upper, None);
+        assert_eq!(bracket(&[], &[10.0], 0.01, false, PRIOR).upper, Some(10.0));
     }
 }

@@ -37,20 +37,41 @@ pub(super) struct Fit {
     pub(super) hits: f64,
     /// Operations worth one independent one.
     pub(super) deff: f64,
-    /// Weighted mean distance of the trials from the root, in ln(share): negative when they lie below.
+    /// Mean distance of the trials from the root, in ln(share): negative when most of the work was below.
     pub(super) lean: f64,
     /// Trials that carry weight.
     pub(super) trials: usize,
 }
 
-/// How steep ln(share) may be expected to rise with the rate: a log-normal guess, used to place trials and to choose
-/// those that are near, never in the interval.
+/// What queueing theory lets one expect before there are data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prior {
-    /// Median slope, per unit of rate.
+    /// Median slope of ln(share) per unit of rate: used to place trials and to choose those that are near, never in the
+    /// interval.
     pub(super) slope: f64,
     /// Standard deviation of its logarithm.
     pub(super) spread: f64,
+    /// Throughput of the closed loop, per second.
+    pub(super) saturation: f64,
+}
+
+/// Load up to which the relaxation time is believed: beyond it the error of the probe makes it up.
+const BELIEVED_LOAD: f64 = 0.97;
+/// Least design effect, in relaxation times' worth of operations. M/M/c at its p99 shows 0.2 (five milliseconds on
+/// 200 µs) to 0.8.
+const LEAST_DEFF: f64 = 0.1;
+
+impl Prior {
+    /// Operations in one relaxation time 1/(μ(1−√ρ)²) of a queue at this rate.
+    pub(super) fn relaxation(&self, rate: f64) -> f64 {
+        let load = (rate / self.saturation).min(BELIEVED_LOAD);
+        (1.0 - load.sqrt()).powi(-2)
+    }
+
+    /// The least a design effect can be there: a window with few hits cannot show it.
+    pub(super) fn least_deff(&self, rate: f64) -> f64 {
+        (LEAST_DEFF * self.relaxation(rate)).max(1.0)
+    }
 }
 
 /// Reaches tried in turn, in ln(share): the first that holds enough trials is used. Beyond the last a queue's own
@@ -74,7 +95,7 @@ pub(super) fn fit(points: &[Point], allowed: f64, prior: Prior) -> Option<Fit> {
             weights = kernel(&fitted, target, *reach);
             line = weighted_line(points, &weights, Some(prior))?;
         }
-        finish(points, &weights, &line, target)
+        finish(points, &weights, &line, target, prior)
     })
 }
 
@@ -145,7 +166,7 @@ fn weighted_line(points: &[Point], weights: &[f64], prior: Option<Prior>) -> Opt
     }
     let slope = tilt.exp();
     // Without a rise the logarithm of the slope runs off to minus infinity.
-    (level.is_finite() && slope * spread > 1e-3).then_some(Line { centre, level, slope })
+    (level.is_finite() && (1e-3..1e3).contains(&(slope * spread))).then_some(Line { centre, level, slope })
 }
 
 fn distinct_rates(used: &[(&Point, f64)]) -> bool {
@@ -157,7 +178,7 @@ fn distinct_rates(used: &[(&Point, f64)]) -> bool {
 /// Dispersion, and the interval of the crossing.
 ///
 /// `guessed` is the line with the prior; the answer is the line without it, if the share rises at all.
-fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64) -> Option<Fit> {
+fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64, prior: Prior) -> Option<Fit> {
     let free = weighted_line(points, weights, None);
     let line = free.as_ref().unwrap_or(guessed);
     let used: Vec<(&Point, f64)> = points.iter().zip(weights.iter().copied()).filter(|(_, w)| *w > 1e-3).collect();
@@ -165,15 +186,14 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64) -> Opt
         used.iter().filter(|(_, w)| *w > 0.05).map(|(p, _)| (p.batches.as_slice(), line.at(p.rate).exp())).collect();
     let effect = design_effect_about(&near, 2.0 / near.len().max(1) as f64);
     let (deff, batch_df) = effect.map_or((DEFF_UNKNOWN, 4.0), |effect| (effect.deff, effect.df));
-    let (mut hits, mut lean, mut total, mut chi2, mut freedom) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let deff = deff.max(prior.least_deff(line.centre));
+    let (mut hits, mut chi2, mut freedom) = (0.0, 0.0, 0.0);
     let (mut information, mut noise) = (0.0, 0.0);
     for (p, w) in &used {
         let eta = line.at(p.rate);
         let expected = p.n * eta.exp();
         let variance = deff * expected * (1.0 - eta.exp()).max(0.01);
         hits += w * p.hits;
-        total += w * p.n;
-        lean += w * p.n * (eta - target);
         information += w * expected;
         noise += w * w * variance;
         chi2 += w * (p.hits - expected).powi(2) / variance;
@@ -195,6 +215,9 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64) -> Opt
     }
     let level = line.level - target;
     let root = line.centre - level / line.slope;
+    if !root.is_finite() || root <= 0.0 {
+        return None;
+    }
     let t = t_quantile(0.975, df.max(2.0));
     let interval = match free {
         Some(_) => profile(&used, root, line.slope, target, t * t * dispersion),
@@ -204,9 +227,26 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64) -> Opt
     let near = || used.iter().filter(|(_, w)| *w > 0.05).map(|(p, _)| p.rate);
     let (least, most) = (near().fold(f64::INFINITY, f64::min), near().fold(0.0, f64::max));
     let guess = guessed.centre - (guessed.level - target) / guessed.slope;
-    let guess = guess.clamp(0.93 * least, (1.07 * most).max(0.93 * least));
-    let (slope, lean, trials) = (guessed.slope, lean / total, near().count());
-    (root > 0.0 && guess > 0.0).then_some(Fit { root, guess, slope, interval, hits, deff, lean, trials })
+    if near().count() < 2 {
+        return None;
+    }
+    let stride = 1.0 / guessed.slope;
+    let guess = guess.clamp(least - stride.min(0.07 * least), most + stride.min(0.07 * most));
+    let lean = lean(points, guess, guessed.slope);
+    let (slope, trials) = (guessed.slope, near().count());
+    (guess > 0.0).then_some(Fit { root, guess, slope, interval, hits, deff, lean, trials })
+}
+
+/// Mean distance of all trials in the neighbourhood from the crossing, in ln(share) held to ±1, whether the kernel keeps
+/// them or not; each with a weight between its operations and its hits.
+fn lean(points: &[Point], root: f64, slope: f64) -> f64 {
+    let distances = points.iter().map(|p| (slope * (p.rate - root), p.n)).filter(|(distance, _)| distance.abs() < 4.0);
+    let (sum, total) = distances.fold((0.0, 1e-300), |(sum, total), (distance, n)| {
+        let held = distance.clamp(-1.0, 1.0);
+        let weight = n * (0.5 * held).exp();
+        (sum + weight * held, total + weight)
+    });
+    sum / total
 }
 
 /// The rates at which a line forced through the allowed share fits worse by no more than `tolerated` (profile
@@ -248,7 +288,10 @@ fn profile(used: &[(&Point, f64)], root: f64, slope: f64, target: f64, tolerated
 
 /// Least weighted Poisson deviance of a line through the allowed share at `rate`, and its slope (Newton, from `slope`).
 fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) -> (f64, f64) {
-    let mut slope = slope;
+    // From flat to a cliff, over the rates there are; a line flatter or steeper fits no differently.
+    let reach = used.iter().map(|(p, _)| (p.rate - rate).abs()).fold(1e-9 * rate, f64::max);
+    let (floor, roof) = (1e-6 / reach, 1e3 / reach);
+    let mut slope = slope.clamp(floor, roof);
     for _ in 0..12 {
         let (mut score, mut info) = (0.0, 0.0);
         for (p, w) in used {
@@ -261,7 +304,7 @@ fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) 
         if !step.is_finite() {
             break;
         }
-        let next = (slope + step).clamp(0.2 * slope, 5.0 * slope);
+        let next = (slope + step).clamp(0.2 * slope, 5.0 * slope).clamp(floor, roof);
         let done = (next / slope - 1.0).abs() < 1e-5;
         slope = next;
         if done {
@@ -282,7 +325,7 @@ mod tests {
     use corecurve_core::rng::{stream, unit_open};
     use rand::Rng as _;
 
-    const PRIOR: Prior = Prior { slope: 0.004, spread: 0.7 };
+    const PRIOR: Prior = Prior { slope: 0.004, spread: 0.7, saturation: 1e5 };
 
     /// Counts of an M/M/1-like line with independent operations, batches of equal length.
     fn point(rate: f64, n: usize, rng: &mut corecurve_core::Rng) -> Point {

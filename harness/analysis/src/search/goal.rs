@@ -40,6 +40,8 @@ pub(super) struct Assessment {
     pub(super) fixed: f64,
     /// Trials that count, with their counts for this criterion.
     pub(super) points: Vec<Point>,
+    /// Rates of the trials that diverged.
+    pub(super) diverged: Vec<f64>,
     /// Correlation of the backlog from one interval to the next in trials near the answer: large when windows are too
     /// short for the queue's memory.
     pub(super) memory: f64,
@@ -52,7 +54,7 @@ pub(super) struct Assessment {
 /// Fewest trials behind a line that may end the search.
 const LEAST_TRIALS: usize = 3;
 /// Fewest clusters of hits behind a line that may end the search.
-const LEAST_CLUSTERS: f64 = 3.0;
+const LEAST_CLUSTERS: f64 = 4.0;
 /// Correlation from one interval to the next below which intervals are long enough to judge the noise by.
 pub(super) const FORGOTTEN: f64 = 0.4;
 /// Degrees of freedom of the no-load mean's error: twenty blocks, two fifths of them winsorised.
@@ -74,7 +76,7 @@ pub(super) fn assess(
         .filter(|s| s.is_open() && s.standing == Standing::Diverging && criterion != Criterion::Errors)
         .map(Seen::rate)
         .collect();
-    let bracket = bracket(&points, &diverged, allowed, criterion == Criterion::Errors);
+    let bracket = bracket(&points, &diverged, allowed, criterion == Criterion::Errors, prior);
     // After an inversion nothing above the relevant upper bound is trusted.
     let roof = bracket.inverted.and(bracket.upper).map_or(f64::INFINITY, |upper| upper * 1.001);
     let line = |criterion| {
@@ -94,7 +96,7 @@ pub(super) fn assess(
     let fixed = loose.map_or(0.0, |loose| t_quantile(0.975, REFERENCE_DF) * loose.error * elasticity().unwrap_or(1.0));
     let (estimate, interval) = answer(fit.as_ref(), &bracket, fixed);
     let (memory, longest_s, long) = memory(seen, criterion, allowed);
-    Assessment { bracket, fit, estimate, interval, fixed, points, memory, longest_s, long }
+    Assessment { bracket, fit, estimate, interval, fixed, points, diverged, memory, longest_s, long }
 }
 
 /// Leaves out the trials with less than a sixth of the operations of the longest, once three longer ones at two rates are
@@ -187,7 +189,8 @@ impl Assessment {
 
     /// Whether the interval is narrow enough and rests on enough.
     pub(super) fn converged(&self, width: f64, window_max_s: f64) -> bool {
-        let enough = self.fit.as_ref().is_none_or(|fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse());
+        let enough =
+            self.fit.as_ref().is_none_or(|fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse() && fit.lean.abs() < 0.7);
         let long = self.memory <= FORGOTTEN || self.longest_s >= 0.9 * window_max_s;
         enough && long && self.width() <= width && self.contradiction().is_none()
     }
@@ -209,84 +212,4 @@ impl Assessment {
     pub(super) fn verdict_at_least(&self, rate: f64, verdict: Verdict) -> bool {
         self.bracket.tried.iter().any(|t| t.rate >= rate && t.verdict == verdict)
     }
-}
-
-/// What is known about the target before the first open-loop trial.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
-    /// Throughput of the closed loop, per second.
-    pub(super) saturation: f64,
-    /// Latency limit, seconds.
-    pub(super) limit_s: f64,
-    /// Servers that would explain saturation and no-load latency.
-    pub(super) servers: f64,
-    /// Where to begin.
-    pub(super) start: f64,
-}
-
-impl Scale {
-    /// How steep ln(share over the limit) rises with the rate: by the limit for a queue that shares its servers, by the
-    /// limit over the servers for one that does not (P(T>t) = e^{−(μ−λ)t} for each); between the two, and a factor beyond.
-    pub(super) fn prior(&self) -> Prior {
-        Prior { slope: self.limit_s / self.servers.sqrt(), spread: 0.5 + 0.25 * self.servers.ln().max(0.0) }
-    }
-}
-
-/// Distances from the root, in ln(share), at which trials are placed in turn above and below: near enough for the line
-/// to hold, far enough to give it a slope; farther above, where hits are plenty.
-const STRIDES: [f64; 2] = [0.7, 0.45];
-/// The same while the slope is not known yet.
-const FIRST_STRIDE: f64 = 0.9;
-
-/// The rate to try next for this criterion.
-pub(super) fn next_rate(a: &Assessment, allowed: f64, scale: &Scale) -> f64 {
-    if let Some(rate) = a.contradiction() {
-        return rate;
-    }
-    let (lower, upper) = (a.bracket.lower, a.bracket.upper);
-    let wanted = match &a.fit {
-        Some(fit) => along(fit),
-        None => without_line(a, allowed, scale),
-    };
-    // Not above what is known to fail, nor below what is known to hold: the rest is halved instead.
-    let rates = || a.points.iter().map(|p| p.rate);
-    match (lower, upper) {
-        (_, Some(upper)) if wanted >= 0.999 * upper => {
-            let below = rates().filter(|rate| *rate < 0.999 * upper).fold(0.0, f64::max);
-            if below > 0.0 { 0.5 * (below + upper) } else { 0.6 * upper }
-        }
-        (Some(lower), _) if wanted <= 1.001 * lower => {
-            let above = rates().chain(upper).filter(|rate| *rate > 1.001 * lower).fold(1.2 * lower, f64::min);
-            0.5 * (lower + above)
-        }
-        _ => wanted,
-    }
-}
-
-/// On the line: beside its crossing, on the side that has been looked at less.
-fn along(fit: &Fit) -> f64 {
-    let known = fit.interval[1].is_finite() && fit.interval[0] > 0.0;
-    let [above, below] = if known { STRIDES } else { [FIRST_STRIDE; 2] };
-    let offset = if fit.lean > 0.0 { -below } else { above };
-    (fit.guess + offset / fit.slope).clamp(0.6 * fit.guess, 1.3 * fit.guess)
-}
-
-/// Before there is a line: up from what may hold, down from what does not, by a slope that queues have.
-fn without_line(a: &Assessment, allowed: f64, scale: &Scale) -> f64 {
-    let crude = |p: &Point| ((p.hits + 0.5) / (p.n + 1.0) / allowed).ln();
-    let slope = scale.prior().slope;
-    let upper = a.bracket.upper;
-    let below = a.points.iter().filter(|p| upper.is_none_or(|upper| p.rate < upper));
-    let Some(p) = below.max_by(|a, b| a.rate.total_cmp(&b.rate)) else {
-        let Some(upper) = upper else { return scale.start };
-        let seen = a.points.iter().find(|p| p.rate == upper).map_or(f64::INFINITY, crude);
-        return (upper - (seen + FIRST_STRIDE) / slope).clamp(0.4 * upper, 0.95 * upper);
-    };
-    let mut step = -crude(p) / slope;
-    if step.abs() < FIRST_STRIDE / slope {
-        step = if step < 0.0 { -FIRST_STRIDE / slope } else { FIRST_STRIDE / slope };
-    }
-    let ceiling = upper.unwrap_or(scale.saturation.max(1.1 * p.rate));
-    let ahead = if upper.is_some() { 0.5 } else { 0.6 } * (ceiling - p.rate);
-    p.rate + step.clamp(-0.4 * p.rate, ahead)
 }

@@ -10,8 +10,9 @@ use corecurve_core::{
 use crate::search::answer;
 use crate::search::bracket::Verdict;
 use crate::search::evidence::{Seen, Standing};
-use crate::search::goal::{Assessment, Criterion, Loose, Scale, assess, next_rate};
+use crate::search::goal::{Assessment, Criterion, Loose, assess};
 use crate::search::pace::{Purse, bounded, coarse_window, refining_window};
+use crate::search::place::{Scale, next_rate};
 use crate::search::reference::{Reference, reference};
 
 /// What is known before the search.
@@ -265,7 +266,7 @@ impl MatSearch {
         if lost.count() >= PATIENCE {
             return Want::Hopeless;
         }
-        let mut window = refining_window(&self.settings, a, allowed, rate);
+        let mut window = refining_window(&self.settings, a, allowed, rate, scale.prior());
         // Not in steady state: longer, and after the second time lower as well.
         let unsteady = open.iter().filter(|s| s.standing == Standing::Unsteady && (s.rate() / rate - 1.0).abs() < 0.02);
         for times in 1..=unsteady.count() {
@@ -315,7 +316,15 @@ impl MatSearch {
         let missing = (self.settings.confirmations as usize).saturating_sub(confirmed);
         let confirm_s = |goal: &Goal| {
             let rate = confirm_rate(goal)?;
-            Some((rate, coarse_window(&self.settings, goal.allowed, rate)))
+            Some((
+                rate,
+                coarse_window(
+                    &self.settings,
+                    goal.allowed,
+                    rate,
+                    self.scale(goal.limit, reference, goal.allowed).prior(),
+                ),
+            ))
         };
         let reserve: f64 =
             missing as f64 * goals.iter().find_map(confirm_s).map_or(0.0, |(_, window)| purse.cost_s(window));

@@ -18,6 +18,7 @@ mod goal;
 mod mat;
 mod naive;
 mod pace;
+mod place;
 mod reference;
 #[cfg(test)]
 mod testing;

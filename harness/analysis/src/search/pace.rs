@@ -3,26 +3,31 @@
 use corecurve_core::{Nanos, SearchSettings};
 
 use crate::search::evidence::Seen;
+use crate::search::fit::Prior;
 use crate::search::goal::{Assessment, FORGOTTEN};
 
 /// Operations expected over the limit in a first, coarse trial.
 const COARSE_HITS: f64 = 150.0;
+/// Relaxation times in a window: one for each interval the recorder cuts it into.
+const RELAXATIONS: f64 = 40.0;
 /// Share of the budget one coarse trial may take.
 const COARSE_SHARE: f64 = 0.12;
 
 /// Windows of a length after which the next is longer, if they have not settled it.
 const STUCK: usize = 4;
 
-/// Length of a coarse window, seconds: long enough to see the allowed share, within the settings.
-pub(super) fn coarse_window(settings: &SearchSettings, allowed: f64, rate: f64) -> f64 {
-    let wanted = COARSE_HITS / allowed / rate.max(1e-3);
+/// Length of a coarse window, seconds: long enough to see the allowed share and for the queue to forget often enough,
+/// within the settings.
+pub(super) fn coarse_window(settings: &SearchSettings, allowed: f64, rate: f64, prior: Prior) -> f64 {
+    let relaxations = if rate < prior.saturation { RELAXATIONS * prior.relaxation(rate) } else { 0.0 };
+    let wanted = (COARSE_HITS / allowed).max(relaxations) / rate.max(1e-3);
     bounded(settings, wanted.min(COARSE_SHARE * settings.budget.as_secs_f64()))
 }
 
 /// Length of the window that would bring the interval to the wanted width, seconds: what is missing now, in two parts
 /// while there are few trials, so that the second can be placed by what the first shows.
-pub(super) fn refining_window(settings: &SearchSettings, a: &Assessment, allowed: f64, rate: f64) -> f64 {
-    let coarse = coarse_window(settings, allowed, rate);
+pub(super) fn refining_window(settings: &SearchSettings, a: &Assessment, allowed: f64, rate: f64, prior: Prior) -> f64 {
+    let coarse = coarse_window(settings, allowed, rate, prior);
     if a.memory > FORGOTTEN {
         // The noise cannot be judged by windows shorter than the queue's memory.
         return bounded(settings, a.longest_s * if a.memory > 0.7 { 4.0 } else { 2.0 });
