@@ -38,7 +38,7 @@ pub(crate) enum Happened<Op> {
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Not there; to be tried again at this time.
     Down { retry_at: u64 },
     /// Being established since.
@@ -48,7 +48,7 @@ pub(super) enum State {
 }
 
 /// One place for a connection. The socket behind it changes when it breaks or is used up.
-pub(super) struct Connection<W: Wire> {
+pub(crate) struct Connection<W: Wire> {
     pub state: State,
     pub stream: Option<TcpStream>,
     pub flight: Option<Flight<W::Op>>,

@@ -1,22 +1,22 @@
 //! [`Pool`]: all connections of one load worker, with the poll they are registered at.
 
+mod receive;
+
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
-use corecurve_core::{Decoded, ErrorClass, Nanos, Outcome, Problem, Wire};
+use corecurve_core::{ErrorClass, Nanos, Problem, Wire};
 use corecurve_machine::clock;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::connection::{Connection, FIRST_BACKOFF, State};
-use super::{Dialer, Ended, Flight, Happened, classify};
+use super::{Dialer, Flight, Happened, classify};
 
 /// Read at once; an answer larger than this takes more than one read.
 const READ: usize = 64 << 10;
-/// An answer whose unconsumed part grows beyond this is no answer.
-const MOST_HELD: usize = 256 << 10;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 /// Connections that may be under way at the same time while the trial has not begun: fewer than any accept queue holds.
@@ -336,134 +336,6 @@ impl<W: Wire> Pool<W> {
         self.connections[index].back_off(now);
         Happened::Unreachable(class)
     }
-
-    /// Reads what has arrived. At most one operation ends by it.
-    #[inline]
-    fn receive(&mut self, index: usize, closing: bool, workload: &W) -> Happened<W::Op> {
-        loop {
-            let Some(stream) = &mut self.connections[index].stream else { return Happened::Nothing };
-            let n = match stream.read(&mut self.read) {
-                Ok(0) => return self.closed(index, workload),
-                Ok(n) => n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Happened::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.broken(index, classify(&error), clock::now().0),
-            };
-            let now = clock::now().0;
-            match self.digest(index, n, workload) {
-                Digest::More if n == self.read.len() || closing => {}
-                Digest::More => return Happened::Nothing,
-                Digest::Unsolicited => {
-                    self.unsolicited += 1;
-                    return self.broken(index, ErrorClass::Protocol, now);
-                }
-                Digest::TooMuch => return self.broken(index, ErrorClass::Protocol, now),
-                Digest::Done { outcome, keep } => {
-                    return self.complete(index, outcome, keep && !closing, now, workload);
-                }
-            }
-        }
-    }
-
-    /// Shows `n` new bytes to the workload.
-    #[inline]
-    fn digest(&mut self, index: usize, n: usize, workload: &W) -> Digest {
-        let Connection { flight, decoder, held, .. } = &mut self.connections[index];
-        let Some(flight) = flight else { return Digest::Unsolicited };
-        let fresh = &self.read[..n];
-        let straight = held.is_empty();
-        if !straight {
-            held.extend_from_slice(fresh);
-        }
-        let input: &[u8] = if straight { fresh } else { held };
-        match workload.decode(&flight.op, decoder, input, flight.verify) {
-            Decoded::Partial { consumed } => {
-                if straight {
-                    held.extend_from_slice(fresh.get(consumed..).unwrap_or_default());
-                } else {
-                    held.drain(..consumed.min(held.len()));
-                }
-                if held.len() > MOST_HELD { Digest::TooMuch } else { Digest::More }
-            }
-            Decoded::Done { consumed, outcome, keep_alive } => match (consumed == input.len(), outcome) {
-                (true, outcome) => Digest::Done { outcome, keep: keep_alive },
-                // A second answer that nobody asked for: neither can be trusted.
-                (false, Outcome::Ok) => Digest::Done { outcome: Outcome::Failed(ErrorClass::Protocol), keep: false },
-                (false, failed) => Digest::Done { outcome: failed, keep: false },
-            },
-        }
-    }
-
-    /// The answer is complete.
-    #[inline]
-    fn complete(&mut self, index: usize, outcome: Outcome, keep: bool, now: u64, workload: &W) -> Happened<W::Op> {
-        let connection = &mut self.connections[index];
-        let Some(flight) = connection.flight.take() else { return Happened::Nothing };
-        let payload = workload.payload(&connection.decoder);
-        connection.decoder = W::Decoder::default();
-        connection.held.clear();
-        connection.idle_since = now;
-        self.in_flight -= 1;
-        if keep && !flight.last && connection.unsent.is_empty() {
-            self.set_free(index, now);
-        } else {
-            connection.close(now);
-            self.open -= 1;
-            // What goes wrong here comes up again when the connection is tended.
-            if let Happened::Unreachable(_) = self.dial(index, now) {
-                self.connections[index].state = State::Down { retry_at: now };
-            }
-        }
-        Happened::Ended(Ended { flight, outcome, done: now, payload })
-    }
-
-    /// The target closed the connection.
-    fn closed(&mut self, index: usize, workload: &W) -> Happened<W::Op> {
-        let now = clock::now().0;
-        let connection = &mut self.connections[index];
-        match &connection.flight {
-            None => self.broken(index, ErrorClass::Closed, now),
-            Some(flight) => match workload.closed(&flight.op, &mut connection.decoder) {
-                Outcome::Ok => self.complete(index, Outcome::Ok, false, now, workload),
-                Outcome::Failed(class) => self.broken(index, class, now),
-            },
-        }
-    }
-
-    /// The connection is of no use any more; the operation on it, if any, has failed. It is replaced at the next tending.
-    fn broken(&mut self, index: usize, class: ErrorClass, now: u64) -> Happened<W::Op> {
-        let connection = &mut self.connections[index];
-        let flight = connection.flight.take();
-        connection.idle_since = now;
-        connection.back_off(now);
-        self.open -= 1;
-        match flight {
-            Some(flight) => {
-                self.in_flight -= 1;
-                let outcome = Outcome::Failed(class);
-                Happened::Ended(Ended { flight, outcome, done: now, payload: 0 })
-            }
-            None => {
-                self.free.retain(|free| *free != index);
-                Happened::Nothing
-            }
-        }
-    }
-
-    /// Sends on with a request that the socket did not take whole.
-    fn flush(&mut self, index: usize) -> Result<(), ErrorClass> {
-        let Connection { stream, unsent, .. } = &mut self.connections[index];
-        let Some(stream) = stream else { return Ok(()) };
-        while !unsent.is_empty() {
-            match stream.write(unsent) {
-                Ok(n) => drop(unsent.drain(..n)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(classify(&error)),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What an event says.
@@ -483,14 +355,6 @@ impl Signal {
         let broken = event.is_error() || event.is_write_closed();
         Signal { readable: event.is_readable() || closing || broken, writable: event.is_writable(), closing, broken }
     }
-}
-
-/// What new bytes were.
-enum Digest {
-    More,
-    Unsolicited,
-    TooMuch,
-    Done { outcome: Outcome, keep: bool },
 }
 
 /// Whether the process may open so many files, after trying to raise its limit.

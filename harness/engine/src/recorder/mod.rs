@@ -11,6 +11,7 @@
 mod flow;
 mod histograms;
 mod ranks;
+mod reading;
 mod window;
 
 pub use flow::Flow;
@@ -18,10 +19,9 @@ pub use histograms::TrialHistograms;
 pub use ranks::{CONFIDENCE, DIGITS, HIGHEST, histogram, quantiles, rank, samples_needed};
 pub use window::{MAX_INTERVAL, MIN_INTERVALS, Window};
 
-use corecurve_core::{Counts, ErrorClass, Interval, LimitCount, Nanos, Quantiles};
+use corecurve_core::{ErrorClass, Nanos};
 use hdrhistogram::Histogram;
 use histograms::add;
-use std::time::SystemTime;
 
 /// Most latency limits that can be counted.
 pub const MAX_LIMITS: usize = 16;
@@ -79,6 +79,10 @@ pub struct Recorder {
     unanswered: u64,
     errors: [u64; ErrorClass::ALL.len()],
     overflow: u64,
+    /// Operations of the window sent the moment they were due, whose lag and service time are not booked one by one.
+    at_once: u64,
+    /// Service time is latency: all of them were.
+    service_is_latency: bool,
     service_sum: u64,
     lag_sum: u64,
     flow: Flow,
@@ -108,6 +112,8 @@ impl Recorder {
             unanswered: 0,
             errors: [0; ErrorClass::ALL.len()],
             overflow: 0,
+            at_once: 0,
+            service_is_latency: false,
             service_sum: 0,
             lag_sum: 0,
             flow: Flow::default(),
@@ -142,6 +148,7 @@ impl Recorder {
         (self.never_sent, self.unanswered) = (0, 0);
         self.errors = [0; ErrorClass::ALL.len()];
         (self.overflow, self.service_sum, self.lag_sum, self.carried) = (0, 0, 0, 0);
+        (self.at_once, self.service_is_latency) = (0, false);
         self.flow = Flow::default();
     }
 
@@ -190,32 +197,68 @@ impl Recorder {
     /// Its correct answer was complete at `done`.
     #[inline]
     pub fn ok(&mut self, intended: u64, sent: u64, done: u64) {
+        if self.completed_at(intended, done) {
+            let service = done.saturating_sub(sent);
+            self.service_sum += service;
+            if service <= HIGHEST.0 {
+                self.service.saturating_record(service);
+            }
+        }
+    }
+
+    /// An operation is due and, in virtual time, sent at the same instant: [`Recorder::due`] and [`Recorder::sent`] in one,
+    /// at half the cost. All operations of a trial are booked like this or none is.
+    #[inline]
+    pub fn due_at_once(&mut self, intended: u64) {
+        self.due(intended);
+        self.at_once += u64::from(self.window.contains(intended));
+    }
+
+    /// [`Recorder::ok`] for an operation that was sent at once.
+    #[inline]
+    pub fn ok_at_once(&mut self, intended: u64, done: u64) {
+        self.completed_at(intended, done);
+    }
+
+    /// Writes down what those that were sent at once have in common. To be called before the books are read.
+    pub fn settle_at_once(&mut self) {
+        let n = std::mem::take(&mut self.at_once);
+        self.sent += n;
+        self.on_time += n;
+        self.service_is_latency = n > 0;
+        if self.service_is_latency {
+            self.lag.saturating_record_n(0, u32::try_from(n).unwrap_or(u32::MAX));
+            self.prompt_lag.saturating_record_n(0, u32::try_from(n).unwrap_or(u32::MAX));
+            self.slices.iter().for_each(|slice| add(&mut self.service, &slice.latency));
+            self.service_sum = self.slices.iter().map(|slice| slice.sum).sum();
+        }
+    }
+
+    /// Books a latency; whether the operation was due in the window.
+    #[inline]
+    fn completed_at(&mut self, intended: u64, done: u64) -> bool {
         self.ended(intended, done);
         if !self.window.contains(intended) {
             self.flow.left_before(&self.window, done);
-            return;
+            return false;
         }
         self.flow.completed(&self.window, done);
         let latency = done.saturating_sub(intended);
-        let service = done.saturating_sub(sent);
         let slice = &mut self.slices[self.window.index(intended)];
         slice.ok += 1;
         slice.sum += latency;
-        for (place, limit) in self.ascending.iter().enumerate() {
+        for (over, limit) in slice.over.iter_mut().zip(&self.ascending) {
             if latency <= *limit {
                 break;
             }
-            slice.over[place] += 1;
+            *over += 1;
         }
         if latency <= HIGHEST.0 {
             slice.latency.saturating_record(latency);
         } else {
             self.overflow += 1;
         }
-        self.service_sum += service;
-        if service <= HIGHEST.0 {
-            self.service.saturating_record(service);
-        }
+        true
     }
 
     /// It failed at `done`, after it was sent or while it was being sent.
@@ -298,141 +341,10 @@ impl Recorder {
         self.service_sum += other.service_sum;
         self.lag_sum += other.lag_sum;
         self.carried += other.carried;
+        self.at_once += other.at_once;
         self.errors.iter_mut().zip(other.errors).for_each(|(mine, theirs)| *mine += theirs);
         self.flow.add(&other.flow);
     }
-
-    /// Operations that came due in the window, as the workers saw it. For an open loop the schedule has a count of its own.
-    pub fn due_in_window(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.due).sum()
-    }
-
-    /// The books, with `scheduled` as counted elsewhere.
-    pub fn counts(&self, scheduled: u64) -> Counts {
-        let mut counts = Counts {
-            scheduled,
-            sent: self.sent,
-            never_sent: self.never_sent,
-            ok: self.completed(),
-            unanswered: self.unanswered,
-            ..Counts::default()
-        };
-        for (class, n) in ErrorClass::ALL.into_iter().zip(self.errors) {
-            counts.fail(class, n);
-        }
-        counts
-    }
-
-    /// Operations due in the window and completed correctly.
-    pub fn completed(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.ok).sum()
-    }
-
-    /// Of those, how many took longer than a histogram can tell.
-    pub fn overflow(&self) -> u64 {
-        self.overflow
-    }
-
-    /// Percentiles of latency over everything `scheduled`.
-    pub fn latency(&self, scheduled: u64) -> Quantiles {
-        let mut total = histogram();
-        self.slices.iter().for_each(|slice| add(&mut total, &slice.latency));
-        quantiles(&total, scheduled, self.mean_latency())
-    }
-
-    /// Exact mean latency of the correct completions, nanoseconds.
-    pub fn mean_latency(&self) -> Option<f64> {
-        let sum: u128 = self.slices.iter().map(|slice| u128::from(slice.sum)).sum();
-        mean(sum as f64, self.completed())
-    }
-
-    /// Percentiles of service time over everything sent.
-    pub fn service(&self) -> Quantiles {
-        quantiles(&self.service, self.sent, mean(self.service_sum as f64, self.completed()))
-    }
-
-    /// Percentiles of send lag over everything `scheduled`.
-    pub fn send_lag(&self, scheduled: u64) -> Quantiles {
-        quantiles(&self.lag, scheduled, mean(self.lag_sum as f64, self.sent))
-    }
-
-    /// Percentiles of the send lag of operations that found a free connection.
-    pub fn prompt_lag(&self) -> Quantiles {
-        quantiles(&self.prompt_lag, self.prompt_lag.len(), None)
-    }
-
-    /// Operations that found a free connection, and how many of them went out on time.
-    pub fn prompt(&self) -> (u64, u64) {
-        (self.sent - self.waited, self.on_time)
-    }
-
-    /// Operations that had to wait for a connection: those sent after all, and those never sent.
-    pub fn waited(&self) -> (u64, u64) {
-        (self.waited, self.starved)
-    }
-
-    /// Values in the latency histograms. With [`Recorder::overflow`] it is every correct completion.
-    pub fn recorded(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.latency.len()).sum()
-    }
-
-    /// For each limit in the order asked for, how many of the operations due were over it.
-    pub fn limits(&self) -> Vec<LimitCount> {
-        let over = |origin| self.slices.iter().map(|slice| self.over(slice, origin)).sum();
-        self.limits.iter().enumerate().map(|(i, limit)| LimitCount { limit_ns: *limit, over: over(i) }).collect()
-    }
-
-    /// Operations of a slice over the limit that was `origin`-th when asked for, the bad ones included.
-    fn over(&self, slice: &Slice, origin: usize) -> u64 {
-        let place = (0..self.limits.len()).find(|place| self.origin[*place] == origin).unwrap_or(0);
-        slice.over[place] + slice.bad
-    }
-
-    /// The intervals; `scheduled` is the schedule's count for each, or the workers' own where it is absent.
-    pub fn intervals(&self, scheduled: Option<&[u64]>) -> Vec<Interval> {
-        let mut in_flight = self.carried;
-        let mut intervals = Vec::with_capacity(self.slices.len());
-        for (i, slice) in self.slices.iter().enumerate() {
-            let (start, length) = self.window.slice(i);
-            if start >= self.window.spanned() {
-                break;
-            }
-            let scheduled = scheduled.and_then(|counts| counts.get(i)).copied().unwrap_or(slice.due);
-            in_flight = (in_flight + slice.due).saturating_sub(slice.ended);
-            intervals.push(Interval {
-                start_s: start.as_secs_f64(),
-                length_s: length.min(self.window.spanned() - start).as_secs_f64(),
-                scheduled,
-                ok: slice.ok,
-                over: (0..self.limits.len()).map(|origin| self.over(slice, origin)).collect(),
-                mean_ns: mean(slice.sum as f64, slice.ok),
-                p99_ns: quantiles(&slice.latency, slice.latency.len(), None).p99.finite(),
-                in_flight,
-            });
-        }
-        intervals
-    }
-
-    /// What was counted in and out, for Little's law.
-    pub fn flow(&self) -> &Flow {
-        &self.flow
-    }
-
-    /// The distributions, leaving the books.
-    pub fn into_histograms(self, started: Option<SystemTime>) -> TrialHistograms {
-        TrialHistograms {
-            started,
-            interval: self.window.interval(),
-            window: self.window.length(),
-            latency: self.slices.into_iter().map(|slice| slice.latency).collect(),
-            service: self.service,
-            lag: self.lag,
-        }
-    }
-}
-
-fn mean(sum: f64, n: u64) -> Option<f64> {
-    (n > 0).then(|| sum / n as f64)
 }
 
 #[inline]

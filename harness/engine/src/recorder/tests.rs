@@ -175,3 +175,44 @@ fn a_reset_recorder_is_a_new_one() {
     assert_eq!(used.intervals(None), new.intervals(None));
     assert_eq!(used.flow(), new.flow());
 }
+
+proptest! {
+    /// What is sent the moment it is due can be booked the short way: the books are the same.
+    #[test]
+    fn the_short_way_is_the_long_way(
+        ops in prop::collection::vec((0u64..1_500_000, prop::option::of(0u64..90_000_000_000)), 1..200),
+    ) {
+        let mut long = Recorder::new(WINDOW, &[Nanos(100_000)], Nanos(50_000));
+        let mut short = long.clone();
+        let n = ops.iter().filter(|(due, _)| *due >= 500_000).count() as u64;
+        let (before, after): (Vec<_>, Vec<_>) = ops.iter().partition(|(due, _)| *due < 500_000);
+        for part in [&before, &after] {
+            for (due, _) in part {
+                long.due(*due);
+                long.sent(*due, *due, false);
+                short.due_at_once(*due);
+            }
+            if part == &before {
+                long.open(500_000);
+                short.open(500_000);
+            }
+        }
+        for (due, service) in &ops {
+            match service {
+                Some(service) => {
+                    long.ok(*due, *due, due + service);
+                    short.ok_at_once(*due, due + service);
+                }
+                None => [&mut long, &mut short].into_iter().for_each(|books| books.unanswered(*due)),
+            }
+        }
+        short.settle_at_once();
+        prop_assert_eq!(long.counts(n), short.counts(n));
+        prop_assert_eq!(long.latency(n), short.latency(n));
+        prop_assert_eq!(long.service(), short.service());
+        prop_assert_eq!(long.send_lag(n), short.send_lag(n));
+        prop_assert_eq!(long.prompt(), short.prompt());
+        prop_assert_eq!(long.intervals(None), short.intervals(None));
+        prop_assert_eq!(long.flow(), short.flow());
+    }
+}

@@ -65,6 +65,7 @@ fn simulate(
         (None, Load::Open(_)) => Planned::default(),
     };
     let (opened, unsettled, utilisation) = (simulation.opened, simulation.unsettled, simulation.utilisation());
+    recorder.settle_at_once();
     let world = World {
         connections: setup.connections.unwrap_or(0),
         warmup: Nanos(opened),
@@ -200,8 +201,7 @@ impl<'a> Simulation<'a> {
         let id = self.id;
         self.id += 1;
         let done = self.server.complete(Nanos(due), id).map(|done| done.0);
-        self.recorder.due(due);
-        self.recorder.sent(due, due, false);
+        self.recorder.due_at_once(due);
         if let Some(trace) = &mut self.trace {
             let done_ns = done.unwrap_or(u64::MAX);
             trace.push(TraceRow { id, intended_ns: due, sent_ns: due, done_ns, payload: 0 });
@@ -224,7 +224,7 @@ impl<'a> Simulation<'a> {
     #[inline]
     fn book(&mut self, due: u64, done: Option<u64>) {
         match self.end(due, done) {
-            End::Ok(done) => self.recorder.ok(due, due, done),
+            End::Ok(done) => self.recorder.ok_at_once(due, done),
             End::TimedOut(at) => self.recorder.failed(due, at, ErrorClass::Timeout),
             End::Unanswered => self.recorder.unanswered(due),
         }
@@ -308,7 +308,7 @@ impl Warmup {
             Some(done) if *done < now => {
                 *completed += 1;
                 *latency_sum += done - due;
-                recorder.ok(*due, *due, *done);
+                recorder.ok_at_once(*due, *done);
                 false
             }
             _ => true,

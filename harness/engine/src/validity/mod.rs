@@ -76,10 +76,10 @@ pub fn judge(observed: &Observed) -> Vec<Finding> {
     RULES.iter().filter_map(|(_, check)| check(observed)).collect()
 }
 
-/// A ratio as a percentage for a message, without false precision.
+/// A ratio as a percentage for a message: `5 %`, `0.12 %`, `99.9 %`.
 fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent >= 10.0 || percent == 0.0 { format!("{percent:.0} %") } else { format!("{percent:.2} %") }
+    let text = format!("{:.2}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// `a / b`, zero when there is nothing to divide.

@@ -16,6 +16,12 @@
 //! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep.
 //! Useful work is all time but that of rounds in which nothing happened.
 
+mod agenda;
+mod busy;
+
+pub(crate) use agenda::Agenda;
+pub(crate) use busy::Busy;
+
 use std::num::NonZeroU64;
 
 use corecurve_core::rng::{mix, splitmix};
@@ -24,11 +30,9 @@ use corecurve_machine::ExecPolicy;
 use corecurve_machine::clock;
 use corecurve_machine::pin::{PinAudit, pin_current_thread};
 use rand::SeedableRng as _;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::client::{Ended, Flight, Happened, Pool, Wait};
 use crate::recorder::Recorder;
-use crate::schedule::{Ahead, Phase};
 use crate::trial::{Orders, Post, Report, Totals, TraceRow, TrialSetup, UNDECIDED, on_time_within};
 
 /// An operation due within this is spun for.
@@ -72,114 +76,6 @@ pub(crate) fn await_start(orders: &Orders) -> u64 {
         }
         std::thread::sleep(std::time::Duration::from_micros(200));
     }
-}
-
-/// The intended times of one worker: the warm-up's, then the window's.
-#[derive(Debug)]
-pub(crate) struct Agenda {
-    warmup: Ahead,
-    window: Ahead,
-    open: bool,
-    /// Rate of this worker, operations per nanosecond.
-    rate: f64,
-}
-
-impl Agenda {
-    /// `None` for a closed loop.
-    pub(crate) fn new(setup: &TrialSetup, worker: usize) -> Option<Agenda> {
-        let schedule = setup.schedule(setup.workers())?;
-        let window = setup.request.window.0;
-        Some(Agenda {
-            warmup: Ahead::new(schedule.arrivals(worker, Phase::Warmup), u64::MAX, f64::INFINITY),
-            window: Ahead::new(schedule.arrivals(worker, Phase::Window), window, schedule.expected(window)),
-            open: false,
-            rate: schedule.expected(1_000_000_000) / 1e9,
-        })
-    }
-
-    pub(crate) fn begin(&mut self, start: u64) {
-        self.warmup.begin(start);
-    }
-
-    pub(crate) fn open(&mut self, at: u64) {
-        self.warmup.end_at(at);
-        self.window.begin(at);
-        self.open = true;
-    }
-
-    pub(crate) fn cut(&mut self, at: u64) {
-        self.warmup.end_at(at);
-        if self.open {
-            self.window.end_at(at);
-        }
-    }
-
-    /// When the next operation is due; `None` if none ever is.
-    #[inline]
-    pub(crate) fn peek(&mut self) -> Option<u64> {
-        match self.warmup.peek() {
-            Some(due) => Some(due),
-            None if self.open => self.window.peek(),
-            None => None,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn pop(&mut self) {
-        if self.warmup.peek().is_some() { self.warmup.pop() } else { self.window.pop() }
-    }
-
-    #[inline]
-    pub(crate) fn top_up(&mut self) {
-        if self.open { self.window.top_up() } else { self.warmup.top_up() }
-    }
-
-    /// Roughly how many operations are due and were not taken.
-    pub(crate) fn backlog(&mut self, now: u64) -> u64 {
-        self.peek().map_or(0, |due| (now.saturating_sub(due) as f64 * self.rate) as u64)
-    }
-}
-
-/// Where a worker's time went, within the window.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Busy {
-    idle: u64,
-    /// The instant the window opened, with the time counted until then.
-    at_open: Option<(u64, u64)>,
-    share: Option<f64>,
-}
-
-impl Busy {
-    /// Nothing happened for so long.
-    #[inline]
-    pub(crate) fn idle(&mut self, ns: u64) {
-        self.idle += ns;
-    }
-
-    pub(crate) fn opens(&mut self, now: u64, closed_loop: bool) {
-        self.at_open.get_or_insert_with(|| (now, if closed_loop { cpu_time() } else { self.idle }));
-    }
-
-    pub(crate) fn ends(&mut self, now: u64, closed_loop: bool) {
-        if let (Some((at, before)), None) = (self.at_open, self.share) {
-            let span = now.saturating_sub(at).max(1) as f64;
-            self.share = Some(match closed_loop {
-                true => (cpu_time() - before) as f64 / span,
-                false => 1.0 - (self.idle - before) as f64 / span,
-            });
-        }
-    }
-
-    /// Useful-work share; zero if the window did not end.
-    pub(crate) fn share(&self) -> f64 {
-        self.share.unwrap_or(0.0).clamp(0.0, 1.0)
-    }
-}
-
-/// CPU time of the calling thread.
-fn cpu_time() -> u64 {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
-    (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
 }
 
 /// One load worker over sockets.

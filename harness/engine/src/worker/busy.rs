@@ -1,0 +1,45 @@
+//! [`Busy`]: how much of its time a load worker spent on useful work.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Where a worker's time went, within the window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Busy {
+    idle: u64,
+    /// The instant the window opened, with the time counted until then.
+    at_open: Option<(u64, u64)>,
+    share: Option<f64>,
+}
+
+impl Busy {
+    /// Nothing happened for so long.
+    #[inline]
+    pub(crate) fn idle(&mut self, ns: u64) {
+        self.idle += ns;
+    }
+
+    pub(crate) fn opens(&mut self, now: u64, closed_loop: bool) {
+        self.at_open.get_or_insert_with(|| (now, if closed_loop { cpu_time() } else { self.idle }));
+    }
+
+    pub(crate) fn ends(&mut self, now: u64, closed_loop: bool) {
+        if let (Some((at, before)), None) = (self.at_open, self.share) {
+            let span = now.saturating_sub(at).max(1) as f64;
+            self.share = Some(match closed_loop {
+                true => (cpu_time() - before) as f64 / span,
+                false => 1.0 - (self.idle - before) as f64 / span,
+            });
+        }
+    }
+
+    /// Useful-work share; zero if the window did not end.
+    pub(crate) fn share(&self) -> f64 {
+        self.share.unwrap_or(0.0).clamp(0.0, 1.0)
+    }
+}
+
+/// CPU time of the calling thread.
+fn cpu_time() -> u64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
+}
