@@ -108,7 +108,7 @@ impl Observer for Progress {
             Event::Turn { cell, rep, position, of } => {
                 self.position = *position;
                 self.of = *of;
-                self.turn = format!("{} #{}", printable(&cell.0), rep + 1);
+                self.turn = format!("{} #{}", printable(&cell.0), rep);
                 self.last_trial.clear();
                 self.redraw();
             }
@@ -128,7 +128,7 @@ impl Observer for Progress {
                 ));
             }
             Event::Failed { cell, rep, why } => {
-                self.line(&format!(" ✗ {} #{}: {}", printable(&cell.0), rep + 1, why));
+                self.line(&format!(" ✗ {} #{}: {}", printable(&cell.0), rep, why));
             }
             Event::Notice { text } => self.line(&format!(" {text}")),
         }

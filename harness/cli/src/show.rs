@@ -30,10 +30,10 @@ pub fn plan(plan: &Plan, machine: &Machine, json: bool) {
         );
     }
     println!();
-    let order: Vec<String> = plan.order.iter().take(24).map(|turn| format!("{}#{}", turn.cell, turn.rep + 1)).collect();
+    let order: Vec<String> = plan.order.iter().take(24).map(|turn| format!("{}#{}", turn.cell, turn.rep)).collect();
     let more = plan.order.len().saturating_sub(order.len());
     let more = if more > 0 { format!(" … and {more} more") } else { String::new() };
-    println!(" order (cell#repetition, shuffled by the seed): {}{more}", order.join(" "));
+    println!(" order (cell#repetition, both from 0, shuffled by the seed): {}{more}", order.join(" "));
     println!(
         " search: up to {} each, windows {} to {}, interval within {:.1} %, {} confirmation(s) on a restarted target",
         plan.search.budget,

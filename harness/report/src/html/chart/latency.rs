@@ -14,7 +14,7 @@ use corecurve_core::{Purpose, Quantile, Rate};
 /// # Errors
 /// See [`draw`].
 pub fn latency(cell: &CellFinding, series: usize, frame: Frame) -> io::Result<Option<Drawing>> {
-    let points: Vec<&LoadPoint> = cell.load_curve.iter().filter(|p| p.purpose != Purpose::Probe).collect();
+    let points: Vec<&LoadPoint> = cell.load_curve.iter().filter(|p| is_open_loop(p)).collect();
     if points.is_empty() {
         return Ok(None);
     }
@@ -117,6 +117,11 @@ fn said(point: &LoadPoint) -> String {
         text += "\nstruck out";
     }
     text
+}
+
+/// Closed-loop trials have no offered rate of their own: what came about is no point of this curve.
+fn is_open_loop(point: &LoadPoint) -> bool {
+    !matches!(point.purpose, Purpose::Probe | Purpose::NoLoad)
 }
 
 #[cfg(test)]
