@@ -9,8 +9,8 @@ use corecurve_analysis::RunData;
 use corecurve_analysis::findings::analyse;
 use corecurve_core::{
     ArrivalKind, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval, LimitCount, Mat, MatKind, MatRecord, Mode,
-    Nanos, Placed, Plan, Purpose, Quantile, Quantiles, Reason, Rule, SCHEMA, SearchSettings, Seat, Slo, TrialRecord,
-    Turn,
+    Nanos, Placed, Plan, Purpose, Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, SearchSettings, Seat, Slo,
+    TrialRecord, Turn,
 };
 use serde_json::{Map, Value, json};
 
@@ -173,6 +173,7 @@ fn trial() -> TrialRecord {
         intervals: vec![Interval { over: vec![1], ..Interval::default() }],
         utilisation: None,
         generator_busy: Some(0.2),
+        replay: Some(Replay { count: 9, service_mean_ns: 2e5, error_p50_ns: -5, error_p99_ns: 900 }),
         valid: false,
         invalid_reasons: vec![Reason::new(Rule::Steal, "2 %")],
         caveats: vec!["no PMU".to_owned()],

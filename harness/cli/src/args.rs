@@ -301,7 +301,7 @@ pub struct CompareArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Which checks [search, sim, oracle, models, schedule, compare, journal, freeze, replay] [default: all]
+    /// Which checks [oracle, models, schedule, sim, compare, search, freeze, replay] [default: all]
     #[arg(value_name = "CHECK")]
     pub checks: Vec<String>,
     /// Seeds per known-answer queue in `search`

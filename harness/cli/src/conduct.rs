@@ -98,6 +98,7 @@ pub fn conduct(
         target: &|cell: &Cell| catalog.target(&cell.target, &cell.target_settings, &spec.allow_remote),
         workload: &|cell: &Cell| workload_factory(catalog, cell),
         search: &|cell: &Cell, settings: &SearchSettings| search_for(cell, settings),
+        replay: &crate::replay::replayer,
         strict,
     };
     let outcome = execute(plan, store, &lab, &mut progress, &stop)?;

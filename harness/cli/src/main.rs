@@ -10,6 +10,7 @@ mod gate;
 mod machine_record;
 mod plan;
 mod progress;
+mod replay;
 mod runs;
 mod show;
 mod spec_args;

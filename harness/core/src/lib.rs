@@ -30,7 +30,7 @@ pub use placement::{Placed, PlacementKind, Seat};
 pub use plan::{Cell, CellId, Mode, Plan, SearchSettings, Settings, Turn};
 pub use problem::{Problem, Problems};
 pub use queue::QueueLaw;
-pub use record::{Interval, LimitCount, Purpose, Quantile, Quantiles, SCHEMA, TrialRecord};
+pub use record::{Interval, LimitCount, Purpose, Quantile, Quantiles, Replay, SCHEMA, TrialRecord};
 pub use rng::Rng;
 pub use search::{Load, Mat, MatKind, MatRecord, Search, Step, TrialRequest};
 pub use service::{Service, ServiceShape};

@@ -88,6 +88,9 @@ pub struct TrialRecord {
     pub utilisation: Option<f64>,
     /// Share of the load threads' time spent on useful work (waiting excluded), 0 to 1, the busiest thread.
     pub generator_busy: Option<f64>,
+    /// The harness's own error, where the workload's answers carry their service times and one core serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// Whether the number may be used.
     pub valid: bool,
     /// Why not.
@@ -106,6 +109,20 @@ impl TrialRecord {
     pub fn limit_index(&self, limit: Nanos) -> Option<usize> {
         self.limits.iter().position(|count| count.limit_ns == limit)
     }
+}
+
+/// Every operation's latency against a replay: the same arrivals and the service times the answers told, through
+/// Lindley's recursion, give the latency a perfect observer would have seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Operations replayed.
+    pub count: u64,
+    /// Mean of the service times told, nanoseconds.
+    pub service_mean_ns: f64,
+    /// Median of measured minus replayed latency, nanoseconds.
+    pub error_p50_ns: i64,
+    /// 99th percentile of it, nanoseconds.
+    pub error_p99_ns: i64,
 }
 
 /// Exact count of operations over one limit.

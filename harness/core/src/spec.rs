@@ -201,9 +201,9 @@ pub fn toml_problem(name: &str, text: &str, error: &toml::de::Error) -> Problem 
         format!(":{line}:{column}")
     });
     let token = error.span().and_then(|span| text.get(span)).map(|token| token.lines().next().unwrap_or_default());
-    let token = token.filter(|token| !token.is_empty()).map_or(String::new(), |token| {
-        format!(" at `{}`", crate::problem::printable(token))
-    });
+    let token = token
+        .filter(|token| !token.is_empty())
+        .map_or(String::new(), |token| format!(" at `{}`", crate::problem::printable(token)));
     Problem::new(format!("{name}{place}: {}{token}", crate::problem::printable(error.message())))
         .help("see `corecurve sweep --help` for the keys and their forms; a spec is TOML")
 }

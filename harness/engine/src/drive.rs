@@ -146,11 +146,16 @@ impl<W: Wire> Drive<'_, W> {
         let Some(running) = course.running.as_mut() else {
             return Err(Halt::Turn(Problem::new("the target is not running")));
         };
-        let setup = setup(self.plan, course.cell, course.turn, course.attempt, course.trial, request, self.lab.strict);
+        let mut setup =
+            setup(self.plan, course.cell, course.turn, course.attempt, course.trial, request, self.lab.strict);
+        // A closed loop has no arrivals of its own to replay.
+        let replayer = (self.lab.replay)(course.cell).filter(|_| matches!(setup.request.load, Load::Open(_)));
+        setup.trace = replayer.is_some();
         let observer = &mut *self.observer;
         let mut progress = |share: f64, doing: &str| observer.progress(share, doing);
         let output = run_trial(&setup, running.as_mut(), workload, self.stop, &mut progress).map_err(Halt::Turn)?;
         let mut record = output.record;
+        record.replay = replayer.and_then(|replay| replay(output.trace.as_deref().unwrap_or_default()));
         if self.stop.now() && record.invalid_reasons.iter().any(|reason| reason.rule == Rule::Interrupted) {
             return Err(Halt::Stop);
         }

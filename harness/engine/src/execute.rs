@@ -1,12 +1,12 @@
 //! [`execute`]: a plan, from where it was left to its end.
 
-use corecurve_core::{Cell, Event, Observer, Plan, Problem, SCHEMA, Search, SearchSettings, Target, Wire};
+use corecurve_core::{Cell, Event, Observer, Plan, Problem, Replay, SCHEMA, Search, SearchSettings, Target, Wire};
 use corecurve_machine::procfs::limits;
 
 use crate::drive::{Drive, TurnEnd};
 use crate::stop::StopFlag;
 use crate::store::Store;
-use crate::trial::MAX_CONNECTIONS;
+use crate::trial::{MAX_CONNECTIONS, TraceRow};
 
 /// Makes the workload of each load worker, from its number and its seed.
 pub type WorkloadFactory<W> = Box<dyn Fn(usize, u64) -> W + Send + Sync>;
@@ -26,9 +26,14 @@ pub struct Lab<'a, W> {
     pub workload: FindWorkload<'a, W>,
     /// The search of a cell.
     pub search: BeginSearch<'a>,
+    /// How the trials of a cell are replayed; `None` for cells that cannot be.
+    pub replay: &'a dyn Fn(&Cell) -> Option<Replayer>,
     /// Treat caveats as invalid.
     pub strict: bool,
 }
+
+/// Replays a trial from the stamps of its operations.
+pub type Replayer = fn(&[TraceRow]) -> Option<Replay>;
 
 impl<W> std::fmt::Debug for Lab<'_, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

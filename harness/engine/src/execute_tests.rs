@@ -227,7 +227,7 @@ fn run(plan: &Plan, store: &mut Store, stop_after: Option<usize>) -> (Result<Out
     let search = |cell: &Cell, _: &SearchSettings| -> Box<dyn Search> {
         if cell.target == "doomed" { Box::new(Doom) } else { Box::new(Script { seen: Vec::new() }) }
     };
-    let lab = Lab { target: &target, workload: &workload, search: &search, strict: false };
+    let lab = Lab { target: &target, workload: &workload, search: &search, replay: &|_| None, strict: false };
     let stop = StopFlag::new();
     let mut watch = Watch { events: Vec::new(), stop: &stop, stop_after };
     let outcome = execute(plan, store, &lab, &mut watch, &stop);

@@ -94,6 +94,7 @@ pub(crate) fn trial(cell: &Cell, trial: u32, offered_per_s: f64) -> TrialRecord 
         intervals: vec![Interval::default()],
         utilisation: None,
         generator_busy: None,
+        replay: None,
         valid: true,
         invalid_reasons: Vec::new(),
         caveats: vec!["no PMU".to_owned()],

@@ -35,6 +35,7 @@ pub(crate) fn record(purpose: Purpose, rate: f64) -> TrialRecord {
         intervals: Vec::new(),
         utilisation: None,
         generator_busy: None,
+        replay: None,
         valid: true,
         invalid_reasons: Vec::new(),
         caveats: Vec::new(),

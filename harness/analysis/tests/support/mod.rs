@@ -239,6 +239,7 @@ impl Book {
             intervals: self.intervals,
             utilisation: Some(utilisation),
             generator_busy: None,
+            replay: None,
             valid: true,
             invalid_reasons: Vec::new(),
             caveats: Vec::new(),

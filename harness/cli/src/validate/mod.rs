@@ -1,6 +1,7 @@
 //! `corecurve validate`: this build against known truth, every check a row.
 
 mod bench;
+mod compare;
 mod freeze;
 mod lab;
 mod replay;
@@ -36,11 +37,12 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group { name: "schedule", about: "arrivals follow their law and their seed", run: truth::schedule },
     Group { name: "sim", about: "the whole pipeline on queues with a known answer", run: sim::sim },
+    Group { name: "compare", about: "two runs of the same, and of what differs", run: compare::comparisons },
     Group { name: "search", about: "MAT intervals over many seeds, beside a plain bisection", run: search::search },
     Group {
         name: "freeze",

@@ -1,13 +1,12 @@
 //! The latency of every request against a replay: the same arrivals and the same measured services through Lindley's
 //! recursion give the latency a perfect observer would have seen. The difference is the harness's own error.
 
-use corecurve_analysis::oracle;
 use corecurve_core::{ArrivalKind, Load, Nanos, Problem, Rate};
-use corecurve_engine::trial::TraceRow;
 use corecurve_report::terminal::Check;
 
 use super::Context;
 use super::bench::Bench;
+use crate::replay::errors;
 
 /// Mean service time asked for.
 const MEAN: &str = "200us";
@@ -51,16 +50,4 @@ pub fn replay(_: &Context) -> Result<Vec<Check>, Problem> {
             pass: answered == rows.len() && answered > 0,
         },
     ])
-}
-
-/// Measured minus predicted latency of every answered operation, ascending, nanoseconds.
-pub fn errors(rows: &[TraceRow]) -> Vec<i64> {
-    let done: Vec<&TraceRow> = rows.iter().filter(|row| row.done_ns != u64::MAX).collect();
-    let arrivals: Vec<Nanos> = done.iter().map(|row| Nanos(row.intended_ns)).collect();
-    let services: Vec<Nanos> = done.iter().map(|row| Nanos(row.payload)).collect();
-    let predicted = oracle::replay(&arrivals, &services, 1);
-    let measured = done.iter().map(|row| row.done_ns - row.intended_ns);
-    let mut errors: Vec<i64> = measured.zip(predicted).map(|(seen, told)| seen as i64 - told.0 as i64).collect();
-    errors.sort_unstable();
-    errors
 }

@@ -85,7 +85,7 @@ pub fn models(context: &Context) -> Result<Vec<Check>, Problem> {
     let plateau = fit_golden(&GOLDEN[2], context.seed);
     checks.push(Check {
         what: "a plateau is not taken for a USL peak".to_owned(),
-        expected: "USL with a cap".to_owned(),
+        expected: ModelKind::UslCapped.name().to_owned(),
         seen: plateau.chosen.map_or("no model".to_owned(), |kind| kind.name().to_owned()),
         tolerance: "exact".to_owned(),
         pass: plateau.chosen == Some(ModelKind::UslCapped),

@@ -220,6 +220,7 @@ pub(super) mod tests {
             intervals: vec![interval.clone(), interval],
             utilisation: Some(0.1 * 7.0),
             generator_busy: None,
+            replay: None,
             valid: false,
             invalid_reasons: vec![Reason::new(Rule::Steal, "1.7 % \u{1b}[31m </script> \" \\ ∞")],
             caveats: vec!["shared cores".to_owned()],

@@ -133,6 +133,7 @@ pub(crate) fn assemble(
         intervals,
         utilisation: world.utilisation.and_then(Result::ok),
         generator_busy: observed.busy.iter().copied().reduce(f64::max),
+        replay: None,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,
         caveats,

@@ -1,15 +1,16 @@
 //! The table of a sweep, and the answer of a single search.
 
-use corecurve_analysis::findings::{Findings, MatFinding};
+use corecurve_analysis::findings::{CellFinding, Findings, MatFinding};
 use corecurve_analysis::models::ModelFit;
+use corecurve_analysis::oracle;
 use corecurve_core::units::three_digits;
-use corecurve_core::{MatKind, Nanos};
+use corecurve_core::{ArrivalKind, MatKind, Nanos, QueueLaw, Replay};
 
 use super::Style;
 use super::paint::Paint;
 use super::table::{Side, Table};
 use crate::groups::{Group, Row, any_shared_cores, groups};
-use crate::text::{count, plain, plain_long, rate, rate_interval, relative_interval, share, time, times};
+use crate::text::{change, count, plain, plain_long, rate, rate_interval, relative_interval, share, time, times};
 
 /// The whole result of a sweep: the answer, a table per group, ratios, models, what was struck out, caveats.
 pub fn sweep(findings: &Findings, style: Style) -> String {
@@ -59,6 +60,9 @@ fn answer(row: &Row<'_>, style: Style) -> String {
         let (p50, p99, p999) = (time(latency.p50), time(latency.p99), time(latency.p999));
         out += &format!(" latency there: p50 {p50}  p99 {p99}  p99.9 {p999}  ·  CPU {}\n", share(found.utilisation));
     }
+    for line in replayed(cell, found) {
+        out += &style.paragraph(" ", Paint::Plain, &line);
+    }
     let trials: u32 = found.reps.iter().map(|rep| rep.mat.trials).sum();
     let reps = count(found.reps.len(), "repetition", "repetitions");
     out += &format!(" {trials} trials in {reps}\n");
@@ -69,6 +73,47 @@ fn answer(row: &Row<'_>, style: Style) -> String {
         out += &style.paragraph("   ! ", Paint::Warn, &plain_long(caveat, 400));
     }
     out
+}
+
+/// What queueing theory makes of the service times that were measured, and how far each latency was from a replay.
+fn replayed(cell: &CellFinding, found: &MatFinding) -> Vec<String> {
+    let replays: Vec<Replay> =
+        cell.trials.iter().filter(|trial| trial.valid).filter_map(|trial| trial.replay).collect();
+    let operations: u64 = replays.iter().map(|replay| replay.count).sum();
+    if operations == 0 {
+        return Vec::new();
+    }
+    let mean_ns = replays.iter().map(|r| r.service_mean_ns * r.count as f64).sum::<f64>() / operations as f64;
+    let middle = |mut values: Vec<i64>| {
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    let (p50, p99) = (
+        middle(replays.iter().map(|r| r.error_p50_ns).collect()),
+        middle(replays.iter().map(|r| r.error_p99_ns).collect()),
+    );
+    let signed = |ns: i64| format!("{}{}", if ns < 0 { "−" } else { "" }, Nanos(ns.unsigned_abs()));
+    let mut lines = vec![format!(
+        "own error, measured − replayed latency: p50 {}, p99 {} (median over {} of {operations} operations)",
+        signed(p50),
+        signed(p99),
+        count(replays.len(), "trial", "trials"),
+    )];
+    let exponential = cell.cell.workload_settings.get("dist").is_none_or(|dist| dist == "exp");
+    let poisson = cell.cell.arrival == ArrivalKind::Poisson;
+    if let (true, Some(mat), Some(limit)) = (exponential && poisson, found.mat_per_s, found.limit_ns) {
+        let law = QueueLaw::Shared { mean_ns, servers: 1 };
+        if let Some(theory) = oracle::mat(&law, found.slo.quantile, limit.as_secs_f64()) {
+            lines.push(format!(
+                "theory: M/M/1 with the measured services (mean {}) carries μ − ln({:.0})/SLO = {}; seen {}",
+                Nanos(mean_ns.round() as u64),
+                1.0 / found.slo.allowed_over(),
+                rate(Some(theory)),
+                change(mat / theory),
+            ));
+        }
+    }
+    lines
 }
 
 fn heading(group: &Group<'_>, style: Style) -> String {

@@ -400,6 +400,7 @@ fn trial(cell: &Cell, shape: Shape, capacity: f64, mat: f64, rate: f64, trial: u
         intervals: Vec::new(),
         utilisation: Some((rate / capacity).min(1.0)),
         generator_busy: Some(0.44),
+        replay: None,
         valid: true,
         invalid_reasons: Vec::new(),
         caveats: Vec::new(),
