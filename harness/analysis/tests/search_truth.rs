@@ -27,7 +27,8 @@ fn row(known: &'static Known, seeds: u64, naive: bool) -> Row {
     let slo: Slo = known.slo.parse().unwrap();
     let law = sim_target(known.sim, &known.settings()).unwrap().law(known.cores).unwrap().unwrap();
     let truth = mat_at(&law, &slo).unwrap();
-    let runs: Vec<(f64, [f64; 2], u64, u64, bool)> = (0..seeds)
+    let first: u64 = std::env::var("FIRST").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
+    let runs: Vec<(f64, [f64; 2], u64, u64, bool)> = (first..first + seeds)
         .into_par_iter()
         .map(|seed| {
             let mut bench = Bench::new(known.sim, &known.settings(), known.cores, seed * 7919 + 1);
@@ -41,7 +42,7 @@ fn row(known: &'static Known, seeds: u64, naive: bool) -> Row {
             if std::env::var("TRACE").is_ok_and(|t| {
                 t == seed.to_string()
                     || (t == "bad" && (estimate - 1.0).abs() > 0.03)
-                    || (t == "stuck" && records.len() > 60)
+                    || (t == "stuck" && !mat.kind.is_regular())
             }) {
                 println!(
                     "{} seed {seed} {} {:?} {:?}\n{}",

@@ -67,16 +67,12 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// `corecurve … | head` ends as any Unix tool does: silently.
-///
-/// Rust ignores SIGPIPE at start, which turns a closed pipe into a panic of `println!`.
-pub fn die_quietly_on_broken_pipe() {
-    std::panic::set_hook(Box::new(|info| {
-        let text = info.payload().downcast_ref::<String>().map_or("", String::as_str);
-        if !text.contains("Broken pipe") {
-            eprintln!(
-                "error: corecurve failed inside: {info}\n  help: this is a defect of corecurve; finished trials are on disk"
-            );
-        }
-    }));
+/// Says that the defect is ours, whatever panicked. Returns whether it was only a reader that went away
+/// (`corecurve list | head`), which ends a Unix tool silently.
+pub fn is_broken_pipe(info: &std::panic::PanicHookInfo<'_>) -> bool {
+    let broken = info.payload().downcast_ref::<String>().is_some_and(|text| text.contains("Broken pipe"));
+    if !broken {
+        eprintln!("error: corecurve failed inside: {info}\n  help: this is a defect of corecurve; finished trials are on disk");
+    }
+    broken
 }

@@ -1,5 +1,7 @@
 //! The `corecurve` binary: arguments and a straight line.
 
+#![allow(clippy::print_stdout, reason = "the command line is where results are printed")]
+
 mod args;
 mod catalog;
 mod commands;
@@ -28,7 +30,11 @@ fn main() -> ExitCode {
     if corecurve_engine::child::is_guardian_call() {
         return ExitCode::from(corecurve_engine::child::guardian_main());
     }
-    exit::die_quietly_on_broken_pipe();
+    std::panic::set_hook(Box::new(|info| {
+        if exit::is_broken_pipe(info) {
+            std::process::exit(0);
+        }
+    }));
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(exit) => exit.into(),

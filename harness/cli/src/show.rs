@@ -16,7 +16,7 @@ pub fn plan(plan: &Plan, machine: &Machine, json: bool) {
         println!(" {line}");
     }
     println!();
-    println!(" {:38} {:>5} {:12} {:12} {}", "cell", "cores", "server CPUs", "load CPUs", "what");
+    println!(" {:38} cores {:12} {:12} what", "cell", "server CPUs", "load CPUs");
     for cell in &plan.cells {
         let simulated = Catalog::is_virtual(&cell.target);
         let cpus = |set: corecurve_core::CpuSet| if simulated { "virtual".to_owned() } else { set.to_string() };

@@ -1,5 +1,7 @@
 //! Bad input, row by row: the documented exit code, a message that names the token, a way out, and never a panic.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! lost, and `resume` completes every run to what the plan says.
 //!
 //! This process is a subreaper, so whatever a killed harness leaves behind becomes its child and is seen.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by a panic and shows what it did")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by a panic and shows what it did")]
 
 use std::collections::BTreeSet;
 use std::fs::File;

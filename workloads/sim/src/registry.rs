@@ -12,6 +12,9 @@ use crate::settings::{Setting, Values};
 use crate::station::Station;
 use crate::target::SimTarget;
 
+/// Builds a simulation from its settings for so many cores from a seed.
+pub type Build = fn(&Values, usize, u64) -> Result<Box<dyn VirtualServer>, Problem>;
+
 /// A kind of simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct SimKind {
@@ -24,7 +27,7 @@ pub struct SimKind {
     /// Where its closed form comes from; `None` when it has none.
     pub source: Option<&'static str>,
     /// Builds it for so many cores from a seed.
-    pub build: fn(&Values, usize, u64) -> Result<Box<dyn VirtualServer>, Problem>,
+    pub build: Build,
     /// The law it follows on so many cores under Poisson arrivals.
     pub law: fn(&Values, usize) -> Result<Option<QueueLaw>, Problem>,
 }

@@ -70,7 +70,7 @@ pub(super) fn bracket(points: &[Point], diverged: &[f64], allowed: f64, none_is_
     }
     let of = |verdict| tried.iter().filter(move |t| t.verdict == verdict).map(|t| t.rate);
     let upper = of(Verdict::Upper).next();
-    let lower = of(Verdict::Lower).filter(|rate| upper.is_none_or(|upper| *rate < upper)).last();
+    let lower = of(Verdict::Lower).rfind(|rate| upper.is_none_or(|upper| *rate < upper));
     let inverted = of(Verdict::Lower).find(|rate| upper.is_some_and(|upper| *rate > upper));
     Bracket { lower, upper, inverted, tried }
 }

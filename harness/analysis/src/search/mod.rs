@@ -20,6 +20,7 @@ mod naive;
 mod pace;
 mod place;
 mod reference;
+mod staircase;
 #[cfg(test)]
 mod testing;
 

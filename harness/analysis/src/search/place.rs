@@ -1,7 +1,8 @@
 //! Where the next trial goes.
 
-use crate::search::fit::{Fit, Point, Prior};
+use crate::search::fit::{Fit, Prior};
 use crate::search::goal::Assessment;
+use crate::search::staircase::{Plateau, staircase};
 
 /// What is known about the target before the first open-loop trial.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ impl Scale {
 const STRIDES: [f64; 2] = [0.7, 0.45];
 /// The same while the slope is not known yet.
 const FIRST_STRIDE: f64 = 0.9;
+/// Farthest from the allowed share, in ln, that a trial is put where the shares are known.
+const FARTHEST: f64 = 1.4;
 /// The part of a gap, from its lower end, in which a step between two rates lands.
 const INNER: [f64; 2] = [0.15, 0.85];
 
@@ -48,38 +51,16 @@ pub(super) fn next_rate(a: &Assessment, allowed: f64, scale: &Scale) -> f64 {
         (None, None) => scale.start,
         (Some(below), None) => up(below, allowed, scale),
         (None, Some(above)) => down(above, allowed, scale),
-        (Some(below), Some(above)) => between(below, above, a.fit.as_ref(), allowed),
+        (Some(below), Some(above)) => held(between(below, above, a.fit.as_ref(), allowed), &steps, below, above, allowed),
     }
 }
 
-/// Neighbouring rates with one share.
-#[derive(Clone, Copy, Debug)]
-struct Plateau {
-    from: f64,
-    to: f64,
-    n: f64,
-    hits: f64,
-    share: f64,
-}
-
-/// The shares as the best rising staircase through all trials (pool adjacent violators; Ayer et al. 1955): it says on
-/// which side of a rate the crossing is, whatever one unlucky trial says. Trials that diverged have everything over.
+/// The staircase through all trials; those that diverged have everything over.
 fn rising(a: &Assessment) -> Vec<Plateau> {
-    let plateau =
-        |from: f64, to: f64, n: f64, hits: f64| Plateau { from, to, n, hits, share: (hits + 0.5) / (n + 1.0) };
     let usual = a.points.iter().map(|p| p.n).fold(1.0, f64::max);
-    let mut all: Vec<Plateau> = a.points.iter().map(|p: &Point| plateau(p.rate, p.rate, p.n, p.hits)).collect();
-    all.extend(a.diverged.iter().map(|rate| plateau(*rate, *rate, usual, usual)));
-    all.sort_by(|x, y| x.from.total_cmp(&y.from));
-    let mut steps: Vec<Plateau> = Vec::with_capacity(all.len());
-    for mut next in all {
-        while let Some(last) = steps.last().filter(|last| last.share >= next.share || last.to >= next.from) {
-            next = plateau(last.from, next.to, last.n + next.n, last.hits + next.hits);
-            steps.pop();
-        }
-        steps.push(next);
-    }
-    steps
+    let mut all: Vec<Plateau> = a.points.iter().map(|p| Plateau::new(p.rate, p.rate, p.n, p.hits)).collect();
+    all.extend(a.diverged.iter().map(|rate| Plateau::new(*rate, *rate, usual, usual)));
+    staircase(all)
 }
 
 /// All too low so far: up by a slope that queues have, at most most of the way to saturation.
@@ -102,14 +83,34 @@ fn between(below: &Plateau, above: &Plateau, fit: Option<&Fit>, allowed: f64) ->
     if let Some(fit) = fit {
         let stride = FIRST_STRIDE / fit.slope;
         if (below.from - stride..=above.to + stride).contains(&fit.guess) {
-            // Rates that look like the edge of the neighbourhood are; the slope may be wrong about them.
-            let spare = 0.25 * (above.to - below.from);
-            return beside(fit).clamp(below.from - spare, above.to + spare);
+            return beside(fit);
         }
     }
     let rise = (above.share / below.share).ln();
     let fraction = (allowed / below.share).ln() / rise.max(1e-9);
     below.to + fraction.clamp(INNER[0], INNER[1]) * gap
+}
+
+/// Drawn towards the crossing until what was seen on both sides of the rate says that it is near: a line with the wrong
+/// slope would ask again and again for a rate that its own fit then leaves out.
+fn held(rate: f64, steps: &[Plateau], below: &Plateau, above: &Plateau, allowed: f64) -> f64 {
+    let corners: Vec<(f64, f64)> = steps
+        .iter()
+        .flat_map(|s| [(s.from, (s.share / allowed).ln()), (s.to, (s.share / allowed).ln())])
+        .collect();
+    let height = |rate: f64| {
+        let pair = corners.windows(2).find(|pair| pair[0].0 <= rate && rate < pair[1].0);
+        pair.map(|pair| pair[0].1 + (pair[1].1 - pair[0].1) * (rate - pair[0].0) / (pair[1].0 - pair[0].0))
+    };
+    let crossing = 0.5 * (below.to + above.from);
+    let mut rate = rate;
+    for _ in 0..12 {
+        if height(rate).is_none_or(|height| height.abs() <= FARTHEST) {
+            break;
+        }
+        rate = 0.75 * rate + 0.25 * crossing;
+    }
+    rate
 }
 
 /// On the side of the crossing that has been looked at less.
