@@ -1,5 +1,7 @@
 //! Cost of one search step: reading twelve trials and deciding on the next.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

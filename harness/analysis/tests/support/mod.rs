@@ -31,6 +31,9 @@ pub fn settings() -> SearchSettings {
     }
 }
 
+/// Changes a record before the search sees it.
+pub type Tamper = Box<dyn FnMut(&mut TrialRecord)>;
+
 /// A simulated target that runs the trials a search asks for.
 pub struct Bench {
     target: SimTarget,
@@ -41,7 +44,7 @@ pub struct Bench {
     /// Operations simulated so far.
     pub operations: u64,
     /// Changes each record before the search sees it.
-    pub tamper: Option<Box<dyn FnMut(&mut TrialRecord)>>,
+    pub tamper: Option<Tamper>,
 }
 
 impl Bench {
