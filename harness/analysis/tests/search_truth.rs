@@ -2,6 +2,8 @@
 //!
 //! `SEEDS=1000 cargo test --release -p corecurve-analysis --test search_truth -- --nocapture` prints the full table.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use corecurve_analysis::oracle::mat_at;

@@ -51,7 +51,9 @@ pub(super) fn next_rate(a: &Assessment, allowed: f64, scale: &Scale) -> f64 {
         (None, None) => scale.start,
         (Some(below), None) => up(below, allowed, scale),
         (None, Some(above)) => down(above, allowed, scale),
-        (Some(below), Some(above)) => held(between(below, above, a.fit.as_ref(), allowed), &steps, below, above, allowed),
+        (Some(below), Some(above)) => {
+            held(between(below, above, a.fit.as_ref(), allowed, scale), &steps, below, above, allowed)
+        }
     }
 }
 
@@ -78,13 +80,20 @@ fn down(above: &Plateau, allowed: f64, scale: &Scale) -> f64 {
 
 /// Beside the crossing of the line if that lies where the staircase rises through the allowed share; else a secant step in
 /// ln(share) kept inside the gap.
-fn between(below: &Plateau, above: &Plateau, fit: Option<&Fit>, allowed: f64) -> f64 {
+fn between(below: &Plateau, above: &Plateau, fit: Option<&Fit>, allowed: f64, scale: &Scale) -> f64 {
     let gap = above.from - below.to;
     if let Some(fit) = fit {
         let stride = FIRST_STRIDE / fit.slope;
         if (below.from - stride..=above.to + stride).contains(&fit.guess) {
             return beside(fit);
         }
+    }
+    let stride = FIRST_STRIDE / fit.map_or(scale.prior().slope, |fit| fit.slope).max(scale.prior().slope);
+    if gap < 0.3 * stride {
+        // Two trials side by side that differ say nothing yet of where between them; look a stride away.
+        let share = (below.hits + above.hits) / (below.n + above.n);
+        let crossing = 0.5 * (below.to + above.from);
+        return if share > allowed { crossing - stride } else { crossing + stride };
     }
     let rise = (above.share / below.share).ln();
     let fraction = (allowed / below.share).ln() / rise.max(1e-9);
@@ -94,18 +103,17 @@ fn between(below: &Plateau, above: &Plateau, fit: Option<&Fit>, allowed: f64) ->
 /// Drawn towards the crossing until what was seen on both sides of the rate says that it is near: a line with the wrong
 /// slope would ask again and again for a rate that its own fit then leaves out.
 fn held(rate: f64, steps: &[Plateau], below: &Plateau, above: &Plateau, allowed: f64) -> f64 {
-    let corners: Vec<(f64, f64)> = steps
-        .iter()
-        .flat_map(|s| [(s.from, (s.share / allowed).ln()), (s.to, (s.share / allowed).ln())])
-        .collect();
+    let corners: Vec<(f64, f64)> =
+        steps.iter().flat_map(|s| [(s.from, (s.share / allowed).ln()), (s.to, (s.share / allowed).ln())]).collect();
     let height = |rate: f64| {
         let pair = corners.windows(2).find(|pair| pair[0].0 <= rate && rate < pair[1].0);
-        pair.map(|pair| pair[0].1 + (pair[1].1 - pair[0].1) * (rate - pair[0].0) / (pair[1].0 - pair[0].0))
+        let beyond = corners.last().filter(|last| rate >= last.0).or(corners.first()).map_or(0.0, |corner| corner.1);
+        pair.map_or(beyond, |pair| pair[0].1 + (pair[1].1 - pair[0].1) * (rate - pair[0].0) / (pair[1].0 - pair[0].0))
     };
     let crossing = 0.5 * (below.to + above.from);
     let mut rate = rate;
     for _ in 0..12 {
-        if height(rate).is_none_or(|height| height.abs() <= FARTHEST) {
+        if height(rate).abs() <= FARTHEST {
             break;
         }
         rate = 0.75 * rate + 0.25 * crossing;

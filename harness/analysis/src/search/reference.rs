@@ -24,11 +24,7 @@ pub(super) fn reference<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Op
         .filter_map(|interval| Some((interval.ok as f64, interval.mean_ns?)))
         .filter(|(ok, _)| *ok > 0.0)
         .collect();
-    let per_block = intervals.len().div_ceil(BLOCKS).max(1);
-    let mut blocks: Vec<f64> = intervals
-        .chunks(per_block)
-        .map(|block| block.iter().map(|(n, mean)| n * mean).sum::<f64>() / block.iter().map(|(n, _)| n).sum::<f64>())
-        .collect();
+    let mut blocks = equal_blocks(&intervals);
     blocks.sort_by(f64::total_cmp);
     let n = blocks.len();
     let cut = n / 5;
@@ -38,6 +34,24 @@ pub(super) fn reference<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Op
     let share = kept.len() as f64 / n as f64;
     let error = variance(&winsorised).map_or(0.25, |v| v.sqrt() / (share * (n as f64).sqrt()) / mean_ns);
     (mean_ns > 0.0).then_some(Reference { mean_ns, error })
+}
+
+/// Mean latency of consecutive intervals, as many together as make up a twentieth of all operations: trials of different
+/// lengths then weigh by what they saw.
+fn equal_blocks(intervals: &[(f64, f64)]) -> Vec<f64> {
+    let per_block = intervals.iter().map(|(n, _)| n).sum::<f64>() / BLOCKS as f64;
+    let mut blocks = Vec::with_capacity(BLOCKS);
+    let (mut n, mut sum) = (0.0, 0.0);
+    for (ok, mean) in intervals {
+        n += ok;
+        sum += ok * mean;
+        // A whisker less, so that rounding does not swallow the last block.
+        if n >= 0.999 * per_block {
+            blocks.push(sum / n);
+            (n, sum) = (0.0, 0.0);
+        }
+    }
+    blocks
 }
 
 #[cfg(test)]
