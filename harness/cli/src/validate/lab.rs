@@ -7,7 +7,7 @@ use corecurve_core::{
     ArrivalKind, CellId, CpuId, Mat, Nanos, Placed, Problem, Running, Search, SearchSettings, Seat, Settings, Start,
     Step, Target, TrialRecord, TrialRequest,
 };
-use corecurve_engine::trial::{TrialSetup, virtual_trial};
+use corecurve_engine::trial::{TrialScratch, TrialSetup, virtual_record};
 use corecurve_sim::{SimTarget, sim_target};
 
 /// A search that has not ended after so many trials never will.
@@ -36,6 +36,7 @@ pub struct Lab {
     cores: usize,
     seed: u64,
     trials: u32,
+    scratch: TrialScratch,
 }
 
 impl Lab {
@@ -47,7 +48,7 @@ impl Lab {
         let start = Start { placed, seed, settings: Settings::new(), scratch: PathBuf::new() };
         let target = sim_target(sim, settings)?;
         let running = target.start(&start)?;
-        Ok(Lab { target, start, running, cores, seed, trials: 0 })
+        Ok(Lab { target, start, running, cores, seed, trials: 0, scratch: TrialScratch::default() })
     }
 
     /// Lets a search run to its end.
@@ -90,6 +91,6 @@ impl Lab {
         };
         self.trials += 1;
         let server = self.running.virtual_server().ok_or_else(|| Problem::new("a simulation without a queue"))?;
-        Ok(virtual_trial(&setup, server).record)
+        Ok(virtual_record(&setup, server, &mut self.scratch))
     }
 }
