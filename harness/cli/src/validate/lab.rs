@@ -16,7 +16,7 @@ const MOST_TRIALS: u32 = 200;
 /// Search settings for virtual time: the interval ends a search, not the clock.
 pub fn settings() -> SearchSettings {
     SearchSettings {
-        width: 0.03,
+        width: 0.039,
         budget: Nanos::SECOND * 4_000,
         window_min: Nanos::MILLI * 500,
         window_max: Nanos::SECOND * 200,

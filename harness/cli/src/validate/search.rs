@@ -1,5 +1,7 @@
 //! The search against queues whose MAT is known, over many seeds, and the search everybody writes first beside it.
 
+use std::time::Instant;
+
 use corecurve_analysis::oracle::mat_at;
 use corecurve_analysis::search::{Hints, MatSearch, NaiveSearch};
 use corecurve_analysis::stats::{mean, median};
@@ -39,8 +41,18 @@ pub fn search(context: &Context) -> Result<Vec<Check>, Problem> {
     let mut checks = Vec::new();
     for known in KNOWN {
         let truth = truth(known)?;
+        let begun = Instant::now();
         let ours = score(&truth, context, false)?;
+        let between = begun.elapsed();
         let plain = score(&truth, context, true)?;
+        eprintln!(
+            " {}: {} seeds in {:.1} s, plain search {} seeds in {:.1} s",
+            known.name,
+            context.seeds,
+            between.as_secs_f64(),
+            plain_seeds(context.seeds),
+            (begun.elapsed() - between).as_secs_f64()
+        );
         let beside = |text: String, plain: String| format!("{text} (plain {plain})");
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let fine = |share: f64| format!("{:+.2} %", 100.0 * share);

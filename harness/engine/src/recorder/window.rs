@@ -4,8 +4,10 @@ use corecurve_core::Nanos;
 
 /// Fewest intervals of a window: error estimates need that many batches.
 pub const MIN_INTERVALS: u64 = 20;
-/// Longest interval.
+/// Longest interval, unless there would be more than [`MAX_INTERVALS`].
 pub const MAX_INTERVAL: Nanos = Nanos::SECOND;
+/// Most intervals of a window: more batches add nothing to an error estimate, and each has a histogram of its own.
+pub const MAX_INTERVALS: u64 = 64;
 
 /// A window that starts at an instant not known when it is made: it is opened when the warm-up has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ impl Window {
     /// A window of this length (at least a microsecond), not open yet: no instant is in it.
     pub fn new(length: Nanos) -> Window {
         let length = length.0.max(1_000);
-        let intervals = length.div_ceil(MAX_INTERVAL.0).max(MIN_INTERVALS);
+        let intervals = length.div_ceil(MAX_INTERVAL.0).clamp(MIN_INTERVALS, MAX_INTERVALS);
         let interval = length.div_ceil(intervals);
         // Rounding up may leave the last interval empty; then there is one fewer.
         let intervals = length.div_ceil(interval) as usize;
@@ -107,7 +109,7 @@ mod tests {
         for (length, intervals) in [(Nanos::SECOND, 20), (Nanos(60_000_000_000), 60), (Nanos(2_500_000_007), 20)] {
             let mut window = Window::new(length);
             assert_eq!(window.intervals(), intervals);
-            assert!(window.interval() <= MAX_INTERVAL);
+            assert!(window.interval() <= MAX_INTERVAL || window.intervals() as u64 >= MAX_INTERVALS - 1);
             assert!(!window.contains(0) && !window.contains(u64::MAX - 1));
             window.open(5_000);
             assert!(!window.contains(4_999) && window.contains(5_000));
