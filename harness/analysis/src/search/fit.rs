@@ -83,8 +83,8 @@ const WIDE: f64 = 4.5;
 /// Fewest weighted hits to fit a line through.
 const LEAST_HITS: f64 = 8.0;
 /// Upper quantile of the interval. A search stops when its interval is narrow, which favours intervals that are narrow by
-/// chance; simulated searches cover 95 % when each single interval is taken at 97 %.
-const CONFIDENCE: f64 = 0.985;
+/// chance; simulated searches cover 95 % when each single interval is taken at 96 %.
+const CONFIDENCE: f64 = 0.98;
 /// Design effect assumed of a trial that shows nothing.
 pub(super) const DEFF_UNKNOWN: f64 = 5.0;
 
@@ -99,10 +99,24 @@ pub(super) fn fit(points: &[Point], allowed: f64, prior: Prior) -> Option<Fit> {
     let wide = weighted_line(points, &kernel(&heights, target, WIDE), Some(prior))?;
     let distances: Vec<f64> = points.iter().map(|p| wide.level + wide.slope * (p.rate - wide.centre)).collect();
     REACHES.iter().find_map(|reach| {
-        let weights = kernel(&distances, target, *reach);
+        let mut weights = kernel(&distances, target, *reach);
+        keep_long(points, &mut weights);
         let line = weighted_line(points, &weights, Some(prior))?;
         finish(points, &weights, &line, target, prior)
     })
+}
+
+/// Leaves out the near trials with less than a sixth of the operations of the longest, once three longer ones at two rates
+/// are there: they add little, and near saturation one burst in a short window says less than it seems to. Lengths are
+/// chosen before a trial, so this does not choose results.
+fn keep_long(points: &[Point], weights: &mut [f64]) {
+    let near = || points.iter().zip(weights.iter()).filter(|(_, w)| **w > 0.05).map(|(p, _)| p);
+    let longest = near().map(|p| p.n).fold(0.0, f64::max);
+    let is_long = |p: &Point| 6.0 * p.n >= longest;
+    let rates: Vec<f64> = near().filter(|p| is_long(p)).map(|p| p.rate).collect();
+    if rates.len() >= 3 && rates.iter().any(|rate| (rate / rates[0] - 1.0).abs() > 0.001) {
+        points.iter().zip(weights).filter(|(p, _)| !is_long(p)).for_each(|(_, w)| *w = 0.0);
+    }
 }
 
 /// Tricube weights by distance from the target.
@@ -246,7 +260,7 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64, prior:
 /// Mean distance of all trials in the neighbourhood from the crossing, in ln(share) held to ±1, whether the kernel keeps
 /// them or not; each with a weight between its operations and its hits.
 fn lean(points: &[Point], root: f64, slope: f64) -> f64 {
-    let distances = points.iter().map(|p| (slope * (p.rate - root), p.n)).filter(|(distance, _)| distance.abs() < 4.0);
+    let distances = points.iter().map(|p| (slope * (p.rate - root), p.n)).filter(|(distance, _)| distance.abs() < 2.0);
     let (sum, total) = distances.fold((0.0, 1e-300), |(sum, total), (distance, n)| {
         let held = distance.clamp(-1.0, 1.0);
         let weight = n * (0.5 * held).exp();

@@ -53,10 +53,12 @@ pub(super) struct Assessment {
 
 /// Fewest trials behind a line that may end the search.
 const LEAST_TRIALS: usize = 3;
+/// Most one-sided that the trials behind such a line may be, in ln(share).
+const MOST_LEAN: f64 = 0.7;
 /// Fewest clusters of hits behind a line that may end the search.
 const LEAST_CLUSTERS: f64 = 4.0;
 /// Correlation from one interval to the next below which intervals are long enough to judge the noise by.
-pub(super) const FORGOTTEN: f64 = 0.4;
+pub(super) const FORGOTTEN: f64 = 0.5;
 /// Degrees of freedom of the no-load mean's error: twenty blocks, two fifths of them winsorised.
 const REFERENCE_DF: f64 = 11.0;
 /// Times a contradiction is measured before it is believed.
@@ -82,11 +84,9 @@ pub(super) fn assess(
     let line = |criterion| {
         let mut points = if criterion == Criterion::Errors { Vec::new() } else { self::points(seen, criterion) };
         points.retain(|p| p.rate <= roof);
-        keep_long(&mut points);
         fit(&points, allowed, prior)
     };
-    let mut trusted: Vec<Point> = points.iter().filter(|p| p.rate <= roof).cloned().collect();
-    keep_long(&mut trusted);
+    let trusted: Vec<Point> = points.iter().filter(|p| p.rate <= roof).cloned().collect();
     let fit = fit(&trusted, allowed, prior).filter(|fit| agrees(fit, &bracket));
     let elasticity = || {
         let [low, high] = loose?.flanks?;
@@ -97,18 +97,6 @@ pub(super) fn assess(
     let (estimate, interval) = answer(fit.as_ref(), &bracket, fixed);
     let (memory, longest_s, long) = memory(seen, criterion, allowed);
     Assessment { bracket, fit, estimate, interval, fixed, points, diverged, memory, longest_s, long }
-}
-
-/// Leaves out the trials with less than a sixth of the operations of the longest, once three longer ones at two rates are
-/// there: they add little, and near saturation one burst in a short window says less than it seems to. Lengths are chosen
-/// before a trial, so this does not choose results.
-fn keep_long(points: &mut Vec<Point>) {
-    let longest = points.iter().map(|p| p.n).fold(0.0, f64::max);
-    let long: Vec<&Point> = points.iter().filter(|p| 6.0 * p.n >= longest).collect();
-    let rates = long.iter().any(|p| (p.rate / long[0].rate - 1.0).abs() > 0.001);
-    if long.len() >= LEAST_TRIALS && rates {
-        points.retain(|p| 6.0 * p.n >= longest);
-    }
 }
 
 /// How long the queue remembers, from the trials whose share is of the order of the allowed one and whose windows are
@@ -157,14 +145,13 @@ fn answer(fit: Option<&Fit>, bracket: &Bracket, fixed: f64) -> (Option<f64>, Opt
     let Some(fit) = fit else {
         return (bounds.map(|(lower, upper)| 0.5 * (lower + upper)), bounds.map(|(lower, upper)| [lower, upper]));
     };
-    let root = fit.root;
+    // Verdicts bound it as well, each wrong in one of two hundred: at a cliff they are all there is to know.
     let [mut low, mut high] = fit.interval;
-    if low <= 0.0 {
-        low = bracket.lower.unwrap_or(0.0);
+    let (floor, roof) = (bracket.lower.unwrap_or(0.0), bracket.upper.unwrap_or(f64::INFINITY));
+    if low.max(floor) < high.min(roof) {
+        (low, high) = (low.max(floor), high.min(roof));
     }
-    if high.is_infinite() {
-        high = bracket.upper.unwrap_or(f64::INFINITY);
-    }
+    let root = fit.root.clamp(low, high);
     let low = root - (root - low).max(0.0).hypot(fixed * root);
     let high = root + (high - root).max(0.0).hypot(fixed * root);
     let interval = (low > 0.0 && high.is_finite()).then_some([low, high]);
@@ -189,8 +176,11 @@ impl Assessment {
 
     /// Whether the interval is narrow enough and rests on enough.
     pub(super) fn converged(&self, width: f64, window_max_s: f64) -> bool {
-        let enough =
-            self.fit.as_ref().is_none_or(|fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse() && fit.lean.abs() < 0.7);
+        let sound = |fit: &Fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse() && fit.lean.abs() < MOST_LEAN;
+        // Verdicts stand by themselves: at a cliff there is no line to wait for.
+        let bounds = self.bracket.lower.zip(self.bracket.upper);
+        let bracketed = bounds.is_some_and(|(lower, upper)| upper - lower <= width * lower);
+        let enough = bracketed || self.fit.as_ref().is_none_or(sound);
         let long = self.memory <= FORGOTTEN || self.longest_s >= 0.9 * window_max_s;
         enough && long && self.width() <= width && self.contradiction().is_none()
     }

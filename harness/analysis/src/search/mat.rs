@@ -305,8 +305,8 @@ impl MatSearch {
         None
     }
 
-    /// The next trial: for the goal that is farthest from its width; then the confirmations; `None` when all is done or
-    /// paid out.
+    /// The next trial: for the goal that asks for the shortest, so that a costly one does not starve the others; then the
+    /// confirmations; `None` when all is done or paid out.
     fn next_trial(&self, goals: &[Goal], reference: Option<Reference>) -> Option<Step> {
         if self.seen.len() >= MOST_TRIALS {
             return None;
@@ -323,16 +323,17 @@ impl MatSearch {
                     goal.allowed,
                     rate,
                     self.scale(goal.limit, reference, goal.allowed).prior(),
+                    true,
                 ),
             ))
         };
         let reserve: f64 =
             missing as f64 * goals.iter().find_map(confirm_s).map_or(0.0, |(_, window)| purse.cost_s(window));
         let wanting = goals.iter().filter_map(|goal| match goal.want {
-            Want::Trial(rate, window) => Some((goal.assessment.width(), rate, window)),
+            Want::Trial(rate, window) => Some((rate, window)),
             _ => None,
         });
-        if let Some((_, rate, window)) = wanting.reduce(|most, other| if other.0 > most.0 { other } else { most })
+        if let Some((rate, window)) = wanting.reduce(|least, other| if other.1 < least.1 { other } else { least })
             && let Some(window) = purse.afford(&self.settings, window, reserve)
         {
             return Some(self.trial(Purpose::Search, Load::Open(Rate(rate)), window, reference));
@@ -383,5 +384,110 @@ impl Search for MatSearch {
         let limits: Vec<Nanos> = trial.limits.iter().map(|count| count.limit_ns).collect();
         self.seen.push(Seen::new(trial, &limits));
         self.step = self.decide();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::testing::{counted, record};
+    use corecurve_core::{Interval, MatKind};
+
+    fn settings(budget_s: u64) -> SearchSettings {
+        SearchSettings {
+            width: 0.04,
+            budget: Nanos::SECOND * budget_s,
+            window_min: Nanos::SECOND,
+            window_max: Nanos::SECOND * 20,
+            warmup: None,
+            warmup_max: Nanos::SECOND,
+            reps: 1,
+            rate_cap: None,
+            confirmations: 0,
+        }
+    }
+
+    /// A search past its no-load trial and probe: 100 µs without load, 10,000 per second at most.
+    fn begun(budget_s: u64) -> MatSearch {
+        let slo: Slo = "p99<5ms".parse().unwrap();
+        let mut search = MatSearch::new(&[slo], ArrivalKind::Poisson, settings(budget_s), Hints::default());
+        let mut no_load = record(Purpose::NoLoad, 0.0);
+        no_load.intervals = vec![Interval { ok: 500, mean_ns: Some(1e5), ..Interval::default() }; 20];
+        search.observe(&no_load);
+        let mut probe = record(Purpose::Probe, 0.0);
+        probe.achieved_per_s = 10_000.0;
+        search.observe(&probe);
+        search
+    }
+
+    fn asked(search: &MatSearch) -> f64 {
+        match search.next() {
+            Step::Try(TrialRequest { load: Load::Open(rate), .. }) => rate.per_s(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_contradiction_is_measured_again_and_then_believed_with_a_caveat() {
+        let mut search = begun(100_000);
+        let limits = [Nanos(5_000_000)];
+        let show = |search: &mut MatSearch, rate: f64, share: f64| {
+            search.observe(&counted(rate, 20.0, &limits, share, 0.0));
+        };
+        show(&mut search, 6_000.0, 0.06);
+        show(&mut search, 8_000.0, 0.001);
+        for _ in 0..2 {
+            assert_eq!(asked(&search), 6_000.0, "the lower of the two first");
+            show(&mut search, 6_000.0, 0.06);
+        }
+        for _ in 0..2 {
+            assert_eq!(asked(&search), 8_000.0);
+            show(&mut search, 8_000.0, 0.001);
+        }
+        assert!(asked(&search) < 6_000.0, "believed: what lies above no longer counts");
+        for _ in 0..60 {
+            let Step::Try(TrialRequest { load: Load::Open(rate), .. }) = search.next() else { break };
+            let share = if rate.per_s() < 5_500.0 { 0.001 } else { 0.06 };
+            show(&mut search, rate.per_s(), share);
+        }
+        let Step::Converged(mats) = search.next() else { panic!("{:?}", search.next()) };
+        assert_eq!(mats[0].kind, MatKind::Regular, "{:?}", mats[0]);
+        let estimate = mats[0].mat_per_s.unwrap();
+        assert!((5_200.0..5_800.0).contains(&estimate), "{estimate}");
+        assert!(mats[0].caveats.iter().any(|caveat| caveat.contains("loss inversion")), "{:?}", mats[0].caveats);
+    }
+
+    #[test]
+    fn a_contradiction_that_does_not_come_back_leaves_no_trace() {
+        let mut search = begun(100_000);
+        let limits = [Nanos(5_000_000)];
+        search.observe(&counted(6_000.0, 20.0, &limits, 0.06, 0.0));
+        search.observe(&counted(8_000.0, 20.0, &limits, 0.001, 0.0));
+        for _ in 0..2 {
+            search.observe(&counted(6_000.0, 20.0, &limits, 0.0, 0.0));
+        }
+        assert!(asked(&search) > 6_000.0 * 0.9);
+        let goals = search.goals(search.reference());
+        assert!(goals[0].assessment.bracket.inverted.is_none() || goals[0].assessment.contradiction().is_some());
+    }
+
+    #[test]
+    fn next_does_not_change_until_a_trial_is_seen() {
+        let search = begun(100);
+        assert_eq!(search.next(), search.next());
+        assert!(asked(&search) < 10_000.0);
+    }
+
+    #[test]
+    fn every_request_counts_every_limit_and_its_flanks() {
+        let slos: Vec<Slo> = ["p99<10x", "p99<5ms", "p95<3x"].iter().map(|text| text.parse().unwrap()).collect();
+        let mut search = MatSearch::new(&slos, ArrivalKind::Poisson, settings(100), Hints::default());
+        let mut no_load = record(Purpose::NoLoad, 0.0);
+        no_load.intervals = vec![Interval { ok: 50_000, mean_ns: Some(1e5), ..Interval::default() }; 20];
+        search.observe(&no_load);
+        let Step::Try(request) = search.next() else { panic!() };
+        for limit in [1_000_000, 5_000_000, 300_000, 1_060_000, 318_000] {
+            assert!(request.limits.contains(&Nanos(limit)), "{limit}: {:?}", request.limits);
+        }
     }
 }

@@ -8,18 +8,24 @@ use crate::search::goal::{Assessment, FORGOTTEN};
 
 /// Operations expected over the limit in a first, coarse trial.
 const COARSE_HITS: f64 = 150.0;
-/// Relaxation times in a window: one for each interval the recorder cuts it into.
-const RELAXATIONS: f64 = 40.0;
+/// Relaxation times in a window: more than one for each interval the recorder cuts it into.
+const RELAXATIONS: f64 = 60.0;
+/// The same while it is not known where the answer lies.
+const FIRST_RELAXATIONS: f64 = 20.0;
 /// Share of the budget one coarse trial may take.
 const COARSE_SHARE: f64 = 0.12;
 
 /// Windows of a length after which the next is longer, if they have not settled it.
 const STUCK: usize = 4;
 
+/// Most that one window is longer than those before it: what is missing is an estimate too.
+const GROWTH: f64 = 3.0;
+
 /// Length of a coarse window, seconds: long enough to see the allowed share and for the queue to forget often enough,
-/// within the settings.
-pub(super) fn coarse_window(settings: &SearchSettings, allowed: f64, rate: f64, prior: Prior) -> f64 {
-    let relaxations = if rate < prior.saturation { RELAXATIONS * prior.relaxation(rate) } else { 0.0 };
+/// within the settings. `near` when it is known that the answer is near this rate.
+pub(super) fn coarse_window(settings: &SearchSettings, allowed: f64, rate: f64, prior: Prior, near: bool) -> f64 {
+    let relaxations = if near { RELAXATIONS } else { FIRST_RELAXATIONS };
+    let relaxations = if rate < prior.saturation { relaxations * prior.relaxation(rate) } else { 0.0 };
     let wanted = (COARSE_HITS / allowed).max(relaxations) / rate.max(1e-3);
     bounded(settings, wanted.min(COARSE_SHARE * settings.budget.as_secs_f64()))
 }
@@ -27,7 +33,7 @@ pub(super) fn coarse_window(settings: &SearchSettings, allowed: f64, rate: f64, 
 /// Length of the window that would bring the interval to the wanted width, seconds: what is missing now, in two parts
 /// while there are few trials, so that the second can be placed by what the first shows.
 pub(super) fn refining_window(settings: &SearchSettings, a: &Assessment, allowed: f64, rate: f64, prior: Prior) -> f64 {
-    let coarse = coarse_window(settings, allowed, rate, prior);
+    let coarse = coarse_window(settings, allowed, rate, prior, a.fit.is_some());
     if a.memory > FORGOTTEN {
         // The noise cannot be judged by windows shorter than the queue's memory.
         return bounded(settings, a.longest_s * if a.memory > 0.7 { 4.0 } else { 2.0 });
@@ -41,8 +47,8 @@ pub(super) fn refining_window(settings: &SearchSettings, a: &Assessment, allowed
     // A little more than needed, so that chance does not ask for yet another trial every other time.
     let missing_hits = fit.hits * (1.1 * now / wanted - 1.0).clamp(0.1, 4.0);
     let parts = if fit.trials < 4 { 2.0 } else { 1.0 };
-    let share = allowed * (fit.slope * (rate - fit.guess)).clamp(-0.7, 0.7).exp();
-    let window = missing_hits / share / rate / parts;
+    let share = allowed * (fit.slope * (rate - fit.guess)).clamp(0.0, 0.7).exp();
+    let window = (missing_hits / share / rate / parts).min(GROWTH * a.longest_s.max(coarse));
     // Not so much shorter than the longest that it would be left out.
     bounded(settings, window.max(0.5 * coarse).max(0.25 * a.longest_s))
 }

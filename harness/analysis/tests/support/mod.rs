@@ -1,6 +1,7 @@
 //! A minimal trial in virtual time: schedule, server, counts. The engine has the full one; this one keeps the search's
 //! statistics testable where nothing but records exists.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -160,9 +161,11 @@ impl Book {
         }
     }
 
+    #[inline]
     fn interval_of(&self, at: u64) -> usize {
-        let offset = u128::from(at.saturating_sub(self.from));
-        ((offset * INTERVALS as u128 / u128::from(self.window)) as usize).min(INTERVALS)
+        // By multiplication: a 128-bit division costs more than the queue itself.
+        let place = at.saturating_sub(self.from) as f64 * (INTERVALS as f64 / self.window as f64);
+        (place as usize).min(INTERVALS)
     }
 
     #[inline]
