@@ -127,7 +127,7 @@ fn documented(name: &str, sample: &Value) {
     for key in sample.as_object().unwrap().keys() {
         let mut poorer = sample.clone();
         poorer.as_object_mut().unwrap().remove(key);
-        let optional = ["errors", "unanswered", "slug", "headline", "caveats"].contains(&key.as_str());
+        let optional = ["errors", "unanswered", "replay", "slug", "headline", "caveats"].contains(&key.as_str());
         assert!(optional || check(&poorer, &schema, &schema, name).is_err(), "{name}.{key} is not required");
     }
 }

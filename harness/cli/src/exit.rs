@@ -72,7 +72,9 @@ impl From<std::io::Error> for Failure {
 pub fn is_broken_pipe(info: &std::panic::PanicHookInfo<'_>) -> bool {
     let broken = info.payload().downcast_ref::<String>().is_some_and(|text| text.contains("Broken pipe"));
     if !broken {
-        eprintln!("error: corecurve failed inside: {info}\n  help: this is a defect of corecurve; finished trials are on disk");
+        eprintln!(
+            "error: corecurve failed inside: {info}\n  help: this is a defect of corecurve; finished trials are on disk"
+        );
     }
     broken
 }

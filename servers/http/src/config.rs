@@ -109,14 +109,30 @@ pub(crate) fn reads<T: FromStr<Err = Problem>>(text: &str) -> Result<(), Problem
 pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS];
 
 /// Length of the accept queue.
-pub(crate) const BACKLOG: Setting =
-    Setting { name: "backlog", default: "4096", summary: "accept queue length per listener; the kernel caps it", check: reads::<Count> };
-const IDLE_TIMEOUT: Setting =
-    Setting { name: "idle-timeout", default: "60s", summary: "closes a connection without progress for so long", check: reads::<Positive> };
-const HEAD_TIMEOUT: Setting =
-    Setting { name: "head-timeout", default: "10s", summary: "408 for a request head that takes longer", check: reads::<Positive> };
-const MAX_CONNECTIONS: Setting =
-    Setting { name: "max-connections", default: "10000", summary: "open connections before new ones are turned away", check: reads::<Count> };
+pub(crate) const BACKLOG: Setting = Setting {
+    name: "backlog",
+    default: "4096",
+    summary: "accept queue length per listener; the kernel caps it",
+    check: reads::<Count>,
+};
+const IDLE_TIMEOUT: Setting = Setting {
+    name: "idle-timeout",
+    default: "60s",
+    summary: "closes a connection without progress for so long",
+    check: reads::<Positive>,
+};
+const HEAD_TIMEOUT: Setting = Setting {
+    name: "head-timeout",
+    default: "10s",
+    summary: "408 for a request head that takes longer",
+    check: reads::<Positive>,
+};
+const MAX_CONNECTIONS: Setting = Setting {
+    name: "max-connections",
+    default: "10000",
+    summary: "open connections before new ones are turned away",
+    check: reads::<Count>,
+};
 
 /// A whole number of at least 1 in a setting.
 pub(crate) struct Count(pub usize);
