@@ -8,6 +8,8 @@ use corecurve_http::{HttpFactory, WORKLOADS};
 use corecurve_servers::ServeConfig;
 use corecurve_servers::registry::{self, ARCHITECTURES};
 
+/// What every recipe in `servers/targets` is configured for.
+const THIRD_PARTY_WORKLOADS: [&str; 3] = ["plaintext", "static", "get"];
 const SEE_TARGETS: &str = "See `corecurve list targets`";
 
 /// The registries, seen as one.
@@ -77,6 +79,19 @@ impl Catalog {
                 "See `corecurve list workloads`",
             )),
         }
+    }
+
+    /// Whether a target answers a workload. Third-party recipes serve `/plaintext` and files, not our own endpoints.
+    ///
+    /// # Errors
+    /// Names what the target does answer.
+    pub fn serves(&self, target: &str, workload: &str) -> Result<(), Problem> {
+        let third_party = targets::external_targets().iter().any(|known| known.name == target);
+        if !third_party || THIRD_PARTY_WORKLOADS.contains(&workload) || self.knows_workload(workload).is_err() {
+            return Ok(());
+        }
+        Err(Problem::new(format!("`{target}` does not answer workload `{workload}`"))
+            .help(format!("third-party servers answer {}", THIRD_PARTY_WORKLOADS.join(", "))))
     }
 
     /// Whether target and workload take these settings.

@@ -6,6 +6,7 @@ use corecurve_core::{
     ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Placed, PlacementKind, Plan, Problem, Problems, Rate, SCHEMA,
     SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
+use corecurve_http::WORKLOADS;
 use corecurve_machine::{Machine, PlacementRequest};
 use rand::seq::SliceRandom;
 
@@ -42,8 +43,9 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let seed = spec.seed.unwrap_or_else(fresh_seed);
     let mut cells = Vec::new();
     for target in &axes.targets {
-        for workload in &axes.workloads {
+        for workload in axes.workloads_of(target, catalog, &mut problems) {
             for (target_settings, workload_settings) in &axes.settings {
+                let workload_settings = &axes.settings_of(workload, workload_settings);
                 problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
                 for (cores, placed) in placements(spec, machine, target, &axes, &mut problems) {
                     if cells.len() > MOST_CELLS {
@@ -160,6 +162,34 @@ impl Axes {
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }
+    }
+}
+
+impl Axes {
+    /// The settings that mean something to a workload. One that another workload of the spec knows is for that one;
+    /// one that none knows stays, to be refused.
+    fn settings_of(&self, workload: &str, settings: &Settings) -> Settings {
+        let knows = |name: &str, key: &str| {
+            let kind = WORKLOADS.iter().find(|kind| kind.name == name);
+            kind.is_some_and(|kind| kind.settings.iter().any(|setting| setting.key == key))
+        };
+        let for_another = |key: &str| self.workloads.iter().any(|other| other != workload && knows(other, key));
+        let kept = settings.iter().filter(|(key, _)| knows(workload, key) || !for_another(key));
+        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The workloads this target is asked. In a sweep it is left out where it does not answer, if it answers another;
+    /// a simulation is asked nothing, so one workload stands for all.
+    fn workloads_of(&self, target: &str, catalog: &Catalog, problems: &mut Problems) -> Vec<&String> {
+        if Catalog::is_virtual(target) {
+            return self.workloads.iter().take(1).collect();
+        }
+        let served = |workload: &&String| catalog.serves(target, workload).is_ok();
+        let list: Vec<&String> = self.workloads.iter().filter(served).collect();
+        if list.is_empty() {
+            problems.0.extend(self.workloads.iter().filter_map(|workload| catalog.serves(target, workload).err()));
+        }
+        list
     }
 }
 

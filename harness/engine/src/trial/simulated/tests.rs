@@ -62,7 +62,7 @@ fn an_mm1_queue_shows_its_law() {
     assert!((record.achieved_per_s / 2_500.0 - 1.0).abs() < 0.01);
     let over = record.over(Nanos(1_000_000)).unwrap() as f64 / record.counts.scheduled as f64;
     assert!((over / (-2.5f64).exp() - 1.0).abs() < 0.05, "{over}");
-    assert_eq!(record.intervals.len(), 400);
+    assert_eq!(record.intervals.len(), 64);
 }
 
 #[test]
