@@ -1,6 +1,12 @@
 //! The command line. Only words and their help live here: values stay text until [`crate::spec_args`] reads
 //! them all, so that every mistake is shown at once.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "these comments are help texts, in clap's notation"
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
