@@ -4,7 +4,7 @@ use corecurve_core::Nanos;
 
 /// Fewest intervals of a window: error estimates need that many batches.
 pub const MIN_INTERVALS: u64 = 20;
-/// Longest interval, unless there would be more than [`MAX_INTERVALS`].
+/// Longest interval, unless there would be more than 64 of them.
 pub const MAX_INTERVAL: Nanos = Nanos::SECOND;
 /// Most intervals of a window: more batches add nothing to an error estimate, and each has a histogram of its own.
 pub const MAX_INTERVALS: u64 = 64;
