@@ -89,7 +89,7 @@ fn searched(findings: &Findings) -> impl Iterator<Item = (&CellFinding, &MatFind
 }
 
 fn is_simulated(cell: &CellFinding) -> bool {
-    cell.cell.target.starts_with("sim:")
+    cell.series.is_simulated()
 }
 
 /// `1 core`, `4 cores`.

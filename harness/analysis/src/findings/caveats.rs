@@ -11,7 +11,7 @@ use crate::compare::spread::usable;
 /// The caveats that travel with every number of the run.
 pub(super) fn run_caveats(findings: &Findings) -> Vec<String> {
     let mut caveats = Vec::new();
-    let real: Vec<&CellFinding> = findings.cells.iter().filter(|cell| !cell.cell.target.starts_with("sim:")).collect();
+    let real: Vec<&CellFinding> = findings.cells.iter().filter(|cell| !cell.series.is_simulated()).collect();
     let searched = findings.cells.iter().any(|cell| cell.cell.mode == Mode::Search);
     if !findings.progress.is_complete() {
         let progress = findings.progress;

@@ -32,11 +32,14 @@ fn answer(findings: &Findings) -> String {
     }
 }
 
-/// The valid answers that may be ranked against each other: the question with the largest core count and, among
+/// The valid answers that may be ranked against each other, measured ones if any cell is measured: the question with the largest core count and, among
 /// those, the first in the plan; best first.
 fn leaders(findings: &Findings) -> Vec<(&CellFinding, &MatFinding)> {
+    // Beside measured numbers, simulated ones are an illustration.
+    let measured = findings.cells.iter().any(|cell| !cell.series.is_simulated());
     let valid = || {
-        let cells = findings.cells.iter().filter(|cell| !cell.cell.control);
+        let cells =
+            findings.cells.iter().filter(|cell| !cell.cell.control && (!measured || !cell.series.is_simulated()));
         cells.flat_map(|cell| cell.mats.iter().filter(|mat| mat.valid).map(move |mat| (cell, mat)))
     };
     let Some(cores) = valid().map(|(cell, _)| cell.cell.cores).max() else { return Vec::new() };

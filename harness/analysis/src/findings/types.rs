@@ -161,12 +161,17 @@ impl SeriesKey {
         }
     }
 
+    /// Whether it was computed in virtual time and not measured.
+    pub fn is_simulated(&self) -> bool {
+        self.target.starts_with("sim:")
+    }
+
     /// Whether the same question is asked of both, so that their numbers may stand side by side: everything but the
-    /// target and its settings is equal.
+    /// target and its settings is equal, and both were measured or both simulated.
     pub fn asks_the_same_as(&self, other: &SeriesKey) -> bool {
         let question =
             |key: &SeriesKey| SeriesKey { target: String::new(), target_settings: Settings::new(), ..key.clone() };
-        question(self) == question(other)
+        self.is_simulated() == other.is_simulated() && question(self) == question(other)
     }
 }
 
