@@ -1,6 +1,6 @@
 //! Service times as a pure function of seed and operation, so that any simulated trial can be replayed.
 
-use corecurve_core::rng::{mix, unit_open};
+use corecurve_core::rng::{exponential_of, labelled, mix, splitmix, unit_open};
 use corecurve_core::{Nanos, Problem};
 
 use crate::settings::Values;
@@ -25,28 +25,31 @@ pub(crate) struct Services {
     law: Law,
     /// The start's seed: two starts differ in their services even under the same arrivals.
     own_seed: u64,
-    seed: u64,
+    /// The trial's seed, mixed once for all operations.
+    key: u64,
 }
 
 impl Services {
     /// The services of a first trial under the start's seed.
     pub(crate) fn new(law: Law, seed: u64) -> Services {
-        Services { law, own_seed: seed, seed: mix(seed, SERVICE_STREAM) }
+        Services { law, own_seed: seed, key: splitmix(mix(seed, SERVICE_STREAM)) }
     }
 
     /// The services of another trial: a function of the start's seed and the trial's.
     pub(crate) fn reseed(&mut self, seed: u64) {
-        self.seed = mix(mix(self.own_seed, seed), SERVICE_STREAM);
+        self.key = splitmix(mix(mix(self.own_seed, seed), SERVICE_STREAM));
     }
 
-    /// Service time of operation `id`, nanoseconds. About 10 ns.
+    /// Service time of operation `id`, nanoseconds. About 5 ns.
     #[inline]
     pub(crate) fn time(&self, id: u64) -> u64 {
+        let state = labelled(self.key, id);
         match &self.law {
-            Law::Exp(mean) => (-mean * unit_open(mix(self.seed, id)).ln()).round() as u64,
+            // Not `round`, which is a call where the processor is assumed to be the oldest of its kind.
+            Law::Exp(mean) => (0.5 + mean * exponential_of(state)) as u64,
             Law::Fixed(time) => *time,
             Law::Mixture(steps) => {
-                let u = unit_open(mix(self.seed, id));
+                let u = unit_open(splitmix(state));
                 steps.iter().find(|(upto, _)| u <= *upto).or(steps.last()).map_or(0, |(_, time)| *time)
             }
         }

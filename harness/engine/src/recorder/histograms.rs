@@ -74,6 +74,9 @@ impl TrialHistograms {
 
 /// Adds one histogram to another of the same bounds.
 pub(crate) fn add(sum: &mut Histogram<u32>, other: &Histogram<u32>) {
+    if other.is_empty() {
+        return;
+    }
     if let Err(error) = sum.add(other) {
         unreachable!("histograms have the same bounds: {error:?}");
     }

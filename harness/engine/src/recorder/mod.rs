@@ -26,6 +26,16 @@ use histograms::add;
 /// Most latency limits that can be counted.
 pub const MAX_LIMITS: usize = 16;
 
+/// What is kept of latencies beside their sum and the counts over each limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeps {
+    /// A histogram for each interval.
+    #[default]
+    Intervals,
+    /// None: percentiles are unstated. It halves the cost of a trial in virtual time.
+    Nothing,
+}
+
 /// The books of one interval.
 #[derive(Clone, Debug)]
 struct Slice {
@@ -48,10 +58,12 @@ impl Slice {
         Slice { due: 0, ok: 0, bad: 0, over: [0; MAX_LIMITS], sum: 0, ended: 0, latency: histogram() }
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self, keeps: Keeps) {
         let Slice { due, ok, bad, over, sum, ended, latency } = self;
         (*due, *ok, *bad, *over, *sum, *ended) = (0, 0, 0, [0; MAX_LIMITS], 0, 0);
-        latency.reset();
+        if keeps == Keeps::Intervals || !latency.is_empty() {
+            latency.reset();
+        }
     }
 }
 
@@ -59,6 +71,7 @@ impl Slice {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     window: Window,
+    keeps: Keeps,
     /// Limits in the order asked for.
     limits: Vec<Nanos>,
     /// The same, ascending, padded with `u64::MAX`; and where each came from.
@@ -96,6 +109,7 @@ impl Recorder {
     pub fn new(window: Nanos, limits: &[Nanos], on_time_within: Nanos) -> Recorder {
         let mut recorder = Recorder {
             window: Window::new(window),
+            keeps: Keeps::Intervals,
             limits: Vec::with_capacity(MAX_LIMITS),
             ascending: [u64::MAX; MAX_LIMITS],
             origin: [0; MAX_LIMITS],
@@ -119,15 +133,16 @@ impl Recorder {
             flow: Flow::default(),
             carried: 0,
         };
-        recorder.reset(window, limits, on_time_within);
+        recorder.reset(window, limits, on_time_within, Keeps::Intervals);
         // New histograms are zero pages that belong to no node yet; the second time writes them.
-        recorder.reset(window, limits, on_time_within);
+        recorder.reset(window, limits, on_time_within, Keeps::Intervals);
         recorder
     }
 
     /// Empties the books for another trial, keeping their memory.
-    pub fn reset(&mut self, window: Nanos, limits: &[Nanos], on_time_within: Nanos) {
+    pub fn reset(&mut self, window: Nanos, limits: &[Nanos], on_time_within: Nanos, keeps: Keeps) {
         self.window = Window::new(window);
+        self.keeps = keeps;
         self.limits.clear();
         self.limits.extend(limits.iter().take(MAX_LIMITS));
         let mut sorted: Vec<(u64, usize)> = self.limits.iter().enumerate().map(|(i, limit)| (limit.0, i)).collect();
@@ -137,7 +152,7 @@ impl Recorder {
             (self.ascending[place], self.origin[place]) = (limit, origin);
         }
         let intervals = self.window.intervals();
-        self.slices.iter_mut().take(intervals).for_each(Slice::reset);
+        self.slices.iter_mut().take(intervals).for_each(|slice| slice.reset(keeps));
         self.slices.truncate(intervals);
         self.slices.resize_with(intervals, Slice::new);
         for histogram in [&mut self.service, &mut self.lag, &mut self.prompt_lag] {
@@ -165,6 +180,11 @@ impl Recorder {
     /// The window.
     pub fn window(&self) -> &Window {
         &self.window
+    }
+
+    /// What is kept of latencies.
+    pub fn keeps(&self) -> Keeps {
+        self.keeps
     }
 
     /// An operation is due at `intended`. Called once for each, late if need be.
@@ -252,6 +272,9 @@ impl Recorder {
                 break;
             }
             *over += 1;
+        }
+        if self.keeps == Keeps::Nothing {
+            return true;
         }
         if latency <= HIGHEST.0 {
             slice.latency.saturating_record(latency);

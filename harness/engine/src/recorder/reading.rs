@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use corecurve_core::{Counts, ErrorClass, Interval, LimitCount, Quantiles};
+use hdrhistogram::Histogram;
 
 use super::histograms::add;
-use super::{Flow, Recorder, Slice, TrialHistograms, histogram, quantiles};
+use super::{Flow, Keeps, Recorder, Slice, TrialHistograms, histogram, quantiles};
 
 impl Recorder {
     /// Operations that came due in the window, as the workers saw it. For an open loop the schedule has a count of its own.
@@ -43,11 +44,11 @@ impl Recorder {
     pub fn latency(&self, scheduled: u64) -> Quantiles {
         let mean = self.mean_latency();
         if self.service_is_latency {
-            return quantiles(&self.service, scheduled, mean);
+            return self.quantiles(&self.service, scheduled, mean);
         }
         let mut total = histogram();
         self.slices.iter().for_each(|slice| add(&mut total, &slice.latency));
-        quantiles(&total, scheduled, mean)
+        self.quantiles(&total, scheduled, mean)
     }
 
     /// Exact mean latency of the correct completions, nanoseconds.
@@ -58,17 +59,24 @@ impl Recorder {
 
     /// Percentiles of service time over everything sent.
     pub fn service(&self) -> Quantiles {
-        quantiles(&self.service, self.sent, mean(self.service_sum as f64, self.completed()))
+        self.quantiles(&self.service, self.sent, mean(self.service_sum as f64, self.completed()))
     }
 
     /// Percentiles of send lag over everything `scheduled`.
     pub fn send_lag(&self, scheduled: u64) -> Quantiles {
-        quantiles(&self.lag, scheduled, mean(self.lag_sum as f64, self.sent))
+        self.quantiles(&self.lag, scheduled, mean(self.lag_sum as f64, self.sent))
     }
 
     /// Percentiles of the send lag of operations that found a free connection.
     pub fn prompt_lag(&self) -> Quantiles {
-        quantiles(&self.prompt_lag, self.prompt_lag.len(), None)
+        self.quantiles(&self.prompt_lag, self.prompt_lag.len(), None)
+    }
+
+    fn quantiles(&self, histogram: &Histogram<u32>, total: u64, mean: Option<f64>) -> Quantiles {
+        match self.keeps {
+            Keeps::Intervals => quantiles(histogram, total, mean),
+            Keeps::Nothing => Quantiles { mean, count: total, ..Quantiles::default() },
+        }
     }
 
     /// Operations that found a free connection, and how many of them went out on time.
@@ -81,9 +89,13 @@ impl Recorder {
         (self.waited, self.starved)
     }
 
-    /// Values in the latency histograms. With [`Recorder::overflow`] it is every correct completion.
+    /// Values in the latency histograms, or, where none are kept, that should be. With [`Recorder::overflow`] it is every
+    /// correct completion.
     pub fn recorded(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.latency.len()).sum()
+        match self.keeps {
+            Keeps::Intervals => self.slices.iter().map(|slice| slice.latency.len()).sum(),
+            Keeps::Nothing => self.completed(),
+        }
     }
 
     /// For each limit in the order asked for, how many of the operations due were over it.
@@ -116,7 +128,7 @@ impl Recorder {
                 ok: slice.ok,
                 over: (0..self.limits.len()).map(|origin| self.over(slice, origin)).collect(),
                 mean_ns: mean(slice.sum as f64, slice.ok),
-                p99_ns: quantiles(&slice.latency, slice.latency.len(), None).p99.finite(),
+                p99_ns: self.quantiles(&slice.latency, slice.latency.len(), None).p99.finite(),
                 in_flight,
             });
         }

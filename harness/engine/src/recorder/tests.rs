@@ -165,7 +165,7 @@ fn a_reset_recorder_is_a_new_one() {
     used.due(5);
     used.sent(5, 6, true);
     used.failed(5, 7, ErrorClass::Reset);
-    used.reset(WINDOW, &[Nanos(9)], Nanos(2));
+    used.reset(WINDOW, &[Nanos(9)], Nanos(2), Keeps::Intervals);
     let new = Recorder::new(WINDOW, &[Nanos(9)], Nanos(2));
     assert_eq!(used.counts(0), new.counts(0));
     assert_eq!(used.limits(), new.limits());

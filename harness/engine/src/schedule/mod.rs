@@ -1,6 +1,6 @@
 //! When operations are due: absolute times from a seeded stream per load worker, made ahead and never reacted to.
 //!
-//! * `poisson`: each of L workers draws gaps −ln(U)·L/λ from a stream of its own; the superposition of L independent Poisson
+//! * `poisson`: each of L workers draws exponential gaps of mean L/λ from a stream of its own; the superposition of L independent Poisson
 //!   processes of rate λ/L is a Poisson process of rate λ, so workers need no coordination.
 //! * `uniform`: operation k is due at (k + ½)/λ; worker i takes every L-th from i on, so that the whole is exactly
 //!   periodic. The half keeps operations off the edges of intervals.
@@ -16,9 +16,9 @@ mod inspect;
 pub use ahead::{Ahead, CHUNK, MEMORY};
 pub use inspect::{ArrivalLaw, Inspection, Inspector, inspect};
 
-use corecurve_core::rng::{mix, unit_open};
+use corecurve_core::rng::{exponential, mix};
 use corecurve_core::{ArrivalKind, Rate, Rng};
-use rand::{Rng as _, SeedableRng};
+use rand::SeedableRng;
 
 /// Which part of a trial a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +103,12 @@ impl Iterator for Arrivals {
                 due as u64
             }
             Law::Poisson { mean, at } => {
-                *at -= *mean * unit_open(self.rng.next_u64()).ln();
+                *at += *mean * exponential(&mut self.rng);
                 *at as u64
             }
             Law::Burst { mean, at, size, left } => {
                 if *left == 0 {
-                    *at -= *mean * unit_open(self.rng.next_u64()).ln();
+                    *at += *mean * exponential(&mut self.rng);
                     *left = *size;
                 }
                 *left -= 1;

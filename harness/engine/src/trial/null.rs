@@ -12,7 +12,7 @@ use super::assemble::on_time_within;
 use super::orders::{Totals, UNDECIDED};
 use super::real::{Post, Report, conduct};
 use super::setup::{TraceRow, TrialOutput, TrialSetup};
-use crate::recorder::Recorder;
+use crate::recorder::{Keeps, Recorder};
 use crate::schedule::{Ahead, Phase, Schedule};
 use crate::stop::StopFlag;
 use crate::worker::{Agenda, Busy, await_start, take_seat, workload_seed};
@@ -174,7 +174,7 @@ pub fn self_cost() -> SelfCost {
         }
         let per_operation = |begin: Nanos| (clock::now() - begin).0 as f64 / due.len().max(1) as f64;
         scheduling[round] = per_operation(begin);
-        recorder.reset(window, &limits, Nanos(50_000));
+        recorder.reset(window, &limits, Nanos(50_000), Keeps::Intervals);
         recorder.open(0);
         let begin = clock::now();
         for at in &due {

@@ -8,7 +8,7 @@ use corecurve_core::{ErrorClass, Load, Nanos, TrialRecord, VirtualServer};
 
 use super::assemble::{Planned, World, assemble, on_time_within};
 use super::setup::{TraceRow, TrialOutput, TrialSetup};
-use crate::recorder::Recorder;
+use crate::recorder::{Keeps, Recorder};
 use crate::schedule::{Arrivals, Inspector, Phase as Stream, Schedule};
 use crate::validity::Observed;
 use crate::warmup::{Phase, SteadyDetector, batch_length};
@@ -40,23 +40,25 @@ impl Default for TrialScratch {
 pub fn virtual_trial(setup: &TrialSetup, server: &mut dyn VirtualServer) -> TrialOutput {
     let mut scratch = TrialScratch::new();
     let mut trace = setup.trace.then(Vec::new);
-    let record = simulate(setup, server, &mut scratch, trace.as_mut());
+    let record = simulate(setup, server, &mut scratch, Keeps::Intervals, trace.as_mut());
     TrialOutput { record, histograms: scratch.recorder.into_histograms(None), trace }
 }
 
-/// Runs a trial in virtual time for its record alone: what a search needs a thousand times over.
+/// Runs a trial in virtual time for what a search reads of it, a thousand times over: the record without percentiles and
+/// without the schedule's hash.
 pub fn virtual_record(setup: &TrialSetup, server: &mut dyn VirtualServer, scratch: &mut TrialScratch) -> TrialRecord {
-    simulate(setup, server, scratch, None)
+    simulate(setup, server, scratch, Keeps::Nothing, None)
 }
 
 fn simulate(
     setup: &TrialSetup,
     server: &mut dyn VirtualServer,
     scratch: &mut TrialScratch,
+    keeps: Keeps,
     trace: Option<&mut Vec<TraceRow>>,
 ) -> TrialRecord {
     let TrialScratch { recorder, chunk } = scratch;
-    recorder.reset(setup.request.window, &setup.request.limits, on_time_within(setup));
+    recorder.reset(setup.request.window, &setup.request.limits, on_time_within(setup), keeps);
     server.begin_trial(setup.seed);
     let mut simulation = Simulation::new(setup, server, recorder, trace);
     let planned = match (setup.schedule(1), setup.request.load) {
@@ -145,19 +147,27 @@ impl<'a> Simulation<'a> {
     /// Every operation of the window, a chunk of the schedule at a time.
     fn window(&mut self, mut arrivals: Arrivals, schedule: &Schedule, chunk: &mut Vec<u64>) -> Planned {
         let length = self.recorder.window().length().0;
-        let mut inspector = Inspector::new(schedule, self.recorder.window());
-        inspector.begin_worker();
+        let mut inspector = (self.recorder.keeps() == Keeps::Intervals).then(|| {
+            let mut inspector = Inspector::new(schedule, self.recorder.window());
+            inspector.begin_worker();
+            inspector
+        });
         loop {
             chunk.clear();
             chunk.extend(arrivals.by_ref().take(CHUNK).take_while(|due| *due < length));
-            inspector.see(chunk);
+            if let Some(inspector) = &mut inspector {
+                inspector.see(chunk);
+            }
             for due in chunk.iter() {
                 let intended = self.opened + due;
                 let done = self.submit(intended);
                 self.book(intended, done);
             }
             if chunk.len() < CHUNK {
-                return Planned::of_schedule(inspector.finish());
+                return match inspector {
+                    Some(inspector) => Planned::of_schedule(inspector.finish()),
+                    None => Planned::of_recorder(self.recorder),
+                };
             }
         }
     }
