@@ -118,6 +118,12 @@ fn caveats(kind: MatKind, goal: &Goal, seen: &[Seen], width: f64, arrival: Arriv
     if let Some(trial) = contradicted {
         caveats.push(format!("a restarted target broke the SLO at {:.0} per second", trial.rate()));
     }
+    if a.fit.as_ref().is_some_and(|fit| fit.assumed) {
+        caveats.push(
+            "the trials alone do not bound the MAT: how steep latency rises was partly taken from queueing theory"
+                .to_owned(),
+        );
+    }
     if a.fit.is_none() && a.estimate.is_some() {
         caveats.push("the MAT lies at a cliff: the interval is the bracket of rates that held and failed".to_owned());
     }

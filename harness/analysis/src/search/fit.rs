@@ -34,6 +34,8 @@ pub(super) struct Fit {
     pub(super) slope: f64,
     /// 95 % interval of the root; a side without an end is infinite or zero.
     pub(super) interval: [f64; 2],
+    /// The slope of the line in that interval is partly a guess: the trials alone do not bound the root.
+    pub(super) assumed: bool,
     /// Hits that carry the estimate, kernel-weighted.
     pub(super) hits: f64,
     /// Operations worth one independent one.
@@ -47,8 +49,8 @@ pub(super) struct Fit {
 /// What queueing theory lets one expect before there are data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prior {
-    /// Median slope of ln(share) per unit of rate: used to place trials and to choose those that are near, never in the
-    /// interval.
+    /// Median slope of ln(share) per unit of rate: used to place trials and to choose those that are near; in the interval
+    /// only where the trials do not give one, and then no search ends by it.
     pub(super) slope: f64,
     /// Standard deviation of its logarithm.
     pub(super) spread: f64,
@@ -85,6 +87,9 @@ const LEAST_HITS: f64 = 8.0;
 /// Upper quantile of the interval. A search stops when its interval is narrow, which favours intervals that are narrow by
 /// chance; simulated searches cover 95 % when each single interval is taken at 96 %.
 const CONFIDENCE: f64 = 0.98;
+/// How much wider than for placing trials the guess at the slope is where an interval needs it: a factor of three either way
+/// is then within one standard deviation.
+const LOOSELY: f64 = 2.0;
 /// Design effect assumed of a trial that shows nothing.
 pub(super) const DEFF_UNKNOWN: f64 = 5.0;
 
@@ -239,10 +244,20 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64, prior:
         return None;
     }
     let t = t_quantile(CONFIDENCE, df.max(2.0));
-    let interval = match free {
-        Some(_) => profile(&used, root, line.slope, target, t * t * dispersion),
-        None => [0.0, f64::INFINITY],
+    let tolerated = t * t * dispersion;
+    let free = free.map(|free| profile(&used, root, free.slope, target, tolerated, None)).filter(is_closed);
+    let assumed = free.is_none();
+    let (root, interval) = match free {
+        Some(interval) => (root, interval),
+        None => {
+            let root = guessed.centre - (guessed.level - target) / guessed.slope;
+            let loosely = Prior { spread: LOOSELY * prior.spread, ..prior };
+            (root, profile(&used, root, guessed.slope, target, tolerated, Some((loosely, dispersion))))
+        }
     };
+    if root.is_nan() || root <= 0.0 {
+        return None;
+    }
     // A guess far outside what was tried is noise in the slope.
     let near = || used.iter().filter(|(_, w)| *w > 0.05).map(|(p, _)| p.rate);
     let (least, most) = (near().fold(f64::INFINITY, f64::min), near().fold(0.0, f64::max));
@@ -254,7 +269,7 @@ fn finish(points: &[Point], weights: &[f64], guessed: &Line, target: f64, prior:
     let guess = guess.clamp(least - stride.min(0.07 * least), most + stride.min(0.07 * most));
     let lean = lean(points, guess, guessed.slope);
     let (slope, trials) = (guessed.slope, near().count());
-    (guess > 0.0).then_some(Fit { root, guess, slope, interval, hits, deff, lean, trials })
+    (guess > 0.0).then_some(Fit { root, guess, slope, interval, assumed, hits, deff, lean, trials })
 }
 
 /// Mean distance of all trials in the neighbourhood from the crossing, in ln(share) held to ±1, whether the kernel keeps
@@ -271,10 +286,19 @@ fn lean(points: &[Point], root: f64, slope: f64) -> f64 {
 
 /// The rates at which a line forced through the allowed share fits worse by no more than `tolerated` (profile
 /// quasi-likelihood: exact about asymmetry where hits are few, Fieller's interval where they are many).
-fn profile(used: &[(&Point, f64)], root: f64, slope: f64, target: f64, tolerated: f64) -> [f64; 2] {
-    let least = deviance_through(used, root, slope, target).0;
+///
+/// `guess`: what is expected of the slope, with the dispersion that puts it on the scale of the deviance.
+fn profile(
+    used: &[(&Point, f64)],
+    root: f64,
+    slope: f64,
+    target: f64,
+    tolerated: f64,
+    guess: Option<(Prior, f64)>,
+) -> [f64; 2] {
+    let least = deviance_through(used, root, slope, target, guess).0;
     let outside = |rate: f64, slope: f64| {
-        let (deviance, slope) = deviance_through(used, rate, slope, target);
+        let (deviance, slope) = deviance_through(used, rate, slope, target, guess);
         (deviance - least > tolerated, slope)
     };
     [-1.0, 1.0].map(|side| {
@@ -306,17 +330,30 @@ fn profile(used: &[(&Point, f64)], root: f64, slope: f64, target: f64, tolerated
     })
 }
 
-/// Least weighted Poisson deviance of a line through the allowed share at `rate`, and its slope (Newton, from `slope`).
-fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) -> (f64, f64) {
+fn is_closed(interval: &[f64; 2]) -> bool {
+    interval[0] > 0.0 && interval[1].is_finite()
+}
+
+/// Least weighted Poisson deviance of a line through the allowed share at `rate`, and its slope (Newton on its logarithm,
+/// from `slope`).
+fn deviance_through(
+    used: &[(&Point, f64)],
+    rate: f64,
+    slope: f64,
+    target: f64,
+    guess: Option<(Prior, f64)>,
+) -> (f64, f64) {
     // From flat to a cliff, over the rates there are; a line flatter or steeper fits no differently.
     let reach = used.iter().map(|(p, _)| (p.rate - rate).abs()).fold(1e-9 * rate, f64::max);
     let (floor, roof) = (1e-6 / reach, 1e3 / reach);
+    let precision = guess.map_or(0.0, |(prior, dispersion)| dispersion / prior.spread.powi(2));
+    let expected_tilt = guess.map_or(0.0, |(prior, _)| prior.slope.ln());
     let mut slope = slope.clamp(floor, roof);
-    for _ in 0..12 {
-        let (mut score, mut info) = (0.0, 0.0);
+    for _ in 0..20 {
+        let (mut score, mut info) = (precision * (expected_tilt - slope.ln()), precision);
         for (p, w) in used {
-            let x = p.rate - rate;
-            let expected = p.n * (target + slope * x).clamp(-30.0, 0.0).exp();
+            let x = slope * (p.rate - rate);
+            let expected = p.n * (target + x).clamp(-30.0, 0.0).exp();
             score += w * (p.hits - expected) * x;
             info += w * expected * x * x;
         }
@@ -324,7 +361,7 @@ fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) 
         if !step.is_finite() {
             break;
         }
-        let next = (slope + step).clamp(0.2 * slope, 5.0 * slope).clamp(floor, roof);
+        let next = (slope * step.clamp(-1.6, 1.6).exp()).clamp(floor, roof);
         let done = (next / slope - 1.0).abs() < 1e-5;
         slope = next;
         if done {
@@ -336,7 +373,8 @@ fn deviance_through(used: &[(&Point, f64)], rate: f64, slope: f64, target: f64) 
         let log = if p.hits > 0.0 { p.hits * (p.hits / expected).ln() } else { 0.0 };
         2.0 * w * (log - p.hits + expected)
     });
-    (deviance.sum(), slope)
+    let unlikely = precision * (slope.ln() - expected_tilt).powi(2);
+    (deviance.sum::<f64>() + unlikely, slope)
 }
 
 #[cfg(test)]

@@ -176,7 +176,8 @@ impl Assessment {
 
     /// Whether the interval is narrow enough and rests on enough.
     pub(super) fn converged(&self, width: f64, window_max_s: f64) -> bool {
-        let sound = |fit: &Fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse() && fit.lean.abs() < MOST_LEAN;
+        let sound =
+            |fit: &Fit| fit.trials >= LEAST_TRIALS && !fit.is_sparse() && !fit.assumed && fit.lean.abs() < MOST_LEAN;
         // Verdicts stand by themselves: at a cliff there is no line to wait for.
         let bounds = self.bracket.lower.zip(self.bracket.upper);
         let bracketed = bounds.is_some_and(|(lower, upper)| upper - lower <= width * lower);

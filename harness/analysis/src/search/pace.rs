@@ -38,10 +38,9 @@ pub(super) fn refining_window(settings: &SearchSettings, a: &Assessment, allowed
         // The noise cannot be judged by windows shorter than the queue's memory.
         return bounded(settings, a.longest_s * if a.memory > 0.7 { 4.0 } else { 2.0 });
     }
-    let (Some(fit), true) = (&a.fit, a.width().is_finite()) else { return longer_when_stuck(settings, a, coarse) };
-    if fit.is_sparse() {
+    let Some(fit) = a.fit.as_ref().filter(|fit| !fit.is_sparse() && !fit.assumed) else {
         return longer_when_stuck(settings, a, coarse);
-    }
+    };
     let now = (0.5 * a.width()).powi(2) - a.fixed.powi(2);
     let wanted = ((0.5 * settings.width).powi(2) - a.fixed.powi(2)).max((0.2 * settings.width).powi(2));
     // A little more than needed, so that chance does not ask for yet another trial every other time.

@@ -123,8 +123,7 @@ fn held(rate: f64, steps: &[Plateau], below: &Plateau, above: &Plateau, allowed:
 
 /// On the side of the crossing that has been looked at less.
 fn beside(fit: &Fit) -> f64 {
-    let known = fit.interval[1].is_finite() && fit.interval[0] > 0.0;
-    let [above, below] = if known { STRIDES } else { [FIRST_STRIDE; 2] };
+    let [above, below] = if !fit.assumed { STRIDES } else { [FIRST_STRIDE; 2] };
     let offset = if fit.lean > 0.0 { -below } else { above };
     (fit.guess + offset / fit.slope).clamp(0.6 * fit.guess, 1.3 * fit.guess)
 }
