@@ -92,6 +92,9 @@ fn invalid_reasons(kind: MatKind, goal: &Goal, seen: &[Seen], width: f64) -> Vec
 /// What a search that ran out of time has to say.
 fn too_wide(goal: &Goal, width: f64) -> String {
     let seen_width = 100.0 * goal.assessment.width();
+    if goal.assessment.width() <= width {
+        return "the time was up before the interval was confirmed; a larger --budget would settle it".to_owned();
+    }
     let seen = if seen_width.is_finite() {
         format!("the 95 % interval is {seen_width:.1} % wide where {:.1} % was asked for", 100.0 * width)
     } else {

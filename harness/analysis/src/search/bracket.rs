@@ -23,6 +23,8 @@ pub(super) struct Tried {
     pub(super) verdict: Verdict,
     /// How many there were.
     pub(super) trials: u32,
+    /// Operations of those that did not diverge.
+    pub(super) operations: f64,
 }
 
 /// The bounds that matter, after the conservative reading of RFC 2544's heirs (MLRsearch): the relevant upper bound is
@@ -43,8 +45,25 @@ pub(super) struct Bracket {
 const ALPHA: f64 = 0.005;
 /// Correlation of the backlog from one interval to the next above which a trial has no verdict.
 const MEMORY: f64 = 0.6;
+/// Normal quantile of the realised rate's 95 % interval.
+const ARRIVALS_Z: f64 = 1.96;
+/// Most that a bound is moved: a trial that only diverged has no count to tell by.
+const MOST_BLUR: f64 = 0.01;
 /// Rates closer than this are the same.
 const SAME_RATE: f64 = 5e-4;
+
+impl Bracket {
+    /// The relevant bounds as far as arrivals tell them apart: Poisson arrivals of n operations come at a rate that is itself
+    /// off by 1/√n, and at a cliff that decides on which side a trial falls. Open sides are zero and infinite.
+    pub(super) fn bounds(&self) -> [f64; 2] {
+        let blur = |rate: f64| {
+            let of_rate = self.tried.iter().find(|tried| tried.rate == rate);
+            of_rate.map_or(0.0, |tried| ARRIVALS_Z / tried.operations.max(1.0).sqrt()).min(MOST_BLUR)
+        };
+        let floor = self.lower.map_or(0.0, |lower| lower * (1.0 - blur(lower)));
+        [floor, self.upper.map_or(f64::INFINITY, |upper| upper * (1.0 + blur(upper)))]
+    }
+}
 
 /// Verdicts from the trials that count and the rates of those that diverged.
 ///
@@ -66,7 +85,8 @@ pub(super) fn bracket(points: &[Point], diverged: &[f64], allowed: f64, none_is_
         } else {
             verdict(&here, overall.max(prior.least_deff(group[0].0)), allowed, none_is_lower)
         };
-        tried.push(Tried { rate: group[0].0, verdict, trials: group.len() as u32 });
+        let operations = here.iter().map(|point| point.n).sum();
+        tried.push(Tried { rate: group[0].0, verdict, trials: group.len() as u32, operations });
     }
     let of = |verdict| tried.iter().filter(move |t| t.verdict == verdict).map(|t| t.rate);
     let upper = of(Verdict::Upper).next();
@@ -120,9 +140,18 @@ mod tests {
     fn trials_at_one_rate_are_judged_together() {
         let found = bracket(&[point(10.0, 0.009), point(10.001, 0.009)], &[], 0.01, false, PRIOR);
         assert_eq!(found.tried.len(), 1);
-        assert_eq!(found.tried[0].trials, 2);
+        assert_eq!((found.tried[0].trials, found.tried[0].operations), (2, 40_000.0));
         // One that diverged against two that did not is outvoted; alone it is an upper bound.
         assert_eq!(bracket(&[point(10.0, 0.0), point(10.0, 0.0)], &[10.0], 0.01, false, PRIOR).upper, None);
         assert_eq!(bracket(&[], &[10.0], 0.01, false, PRIOR).upper, Some(10.0));
+    }
+
+    #[test]
+    fn bounds_are_no_sharper_than_the_arrivals() {
+        let found = bracket(&[point(10.0, 0.001), point(10.01, 0.03)], &[], 0.01, false, PRIOR);
+        let [floor, roof] = found.bounds();
+        // 20,000 operations: 1.96/√20000 = 1.39 %, held to 1 %.
+        assert!((floor - 9.9).abs() < 1e-9 && (roof - 10.01 * 1.01).abs() < 1e-9, "{floor} {roof}");
+        assert_eq!(bracket(&[], &[], 0.01, false, PRIOR).bounds(), [0.0, f64::INFINITY]);
     }
 }

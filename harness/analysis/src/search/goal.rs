@@ -141,13 +141,13 @@ fn agrees(fit: &Fit, bracket: &Bracket) -> bool {
 
 /// The estimate and its interval: from the line, its open sides closed by the bracket; or from the bracket alone.
 fn answer(fit: Option<&Fit>, bracket: &Bracket, fixed: f64) -> (Option<f64>, Option<[f64; 2]>) {
-    let bounds = bracket.lower.zip(bracket.upper);
+    let [floor, roof] = bracket.bounds();
     let Some(fit) = fit else {
-        return (bounds.map(|(lower, upper)| 0.5 * (lower + upper)), bounds.map(|(lower, upper)| [lower, upper]));
+        let closed = floor > 0.0 && roof.is_finite();
+        return (closed.then_some(0.5 * (floor + roof)), closed.then_some([floor, roof]));
     };
     // Verdicts bound it as well, each wrong in one of two hundred: at a cliff they are all there is to know.
     let [mut low, mut high] = fit.interval;
-    let (floor, roof) = (bracket.lower.unwrap_or(0.0), bracket.upper.unwrap_or(f64::INFINITY));
     if low.max(floor) < high.min(roof) {
         (low, high) = (low.max(floor), high.min(roof));
     }
