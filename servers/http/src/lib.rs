@@ -19,6 +19,7 @@
 pub mod architectures;
 pub mod config;
 pub mod engine;
+pub mod factors;
 pub mod handler;
 pub mod registry;
 pub mod runtime;
@@ -26,6 +27,7 @@ pub mod serve;
 
 pub use config::{COMMON_SETTINGS, ServeConfig, Setting};
 pub use engine::Limits;
-pub use registry::{ARCHITECTURES, Architecture, QueueDiscipline};
+pub use factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+pub use registry::{ARCHITECTURES, Architecture};
 pub use runtime::{RunningServer, ServerStats};
 pub use serve::{Ready, Stop, serve};

@@ -13,7 +13,7 @@ use common::Client;
 use corecurve_core::{CpuId, Nanos};
 use corecurve_servers::handler::pattern_byte;
 use corecurve_servers::runtime::ServerStats;
-use corecurve_servers::{ARCHITECTURES, RunningServer, ServeConfig, registry};
+use corecurve_servers::{ARCHITECTURES, QueueDiscipline, RunningServer, ServeConfig, registry};
 
 /// Three workers on the CPUs there are.
 fn config(architecture: &str) -> ServeConfig {
@@ -522,6 +522,36 @@ fn a_server_stops_although_clients_never_do() {
         assert_eq!(stats.totals.connections_open, 0, "{name}");
         assert!(stats.totals.busy_ns > 0, "{name}");
         assert_free(name, addr);
+    }
+}
+
+/// What the registry says about queues, put to the test: two of three workers are stuck in a request.
+#[test]
+fn a_shared_queue_has_no_one_wait_while_a_worker_is_free() {
+    let shared = [QueueDiscipline::Shared, QueueDiscipline::OsScheduled];
+    for architecture in ARCHITECTURES.iter().filter(|known| shared.contains(&known.queue_discipline)) {
+        let name = architecture.name;
+        let server = registry::start(&config(name)).unwrap();
+        let mut clients: Vec<Client> = (0..8).map(|_| Client::connect(server.local_addr())).collect();
+        for client in &mut clients {
+            client.get("/plaintext");
+        }
+        let (stuck, free) = clients.split_at_mut(2);
+        for client in &mut *stuck {
+            client.send("GET /work?dist=fixed&mean=1s&id=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        while server.stats().totals.requests < 10 {
+            std::thread::yield_now();
+        }
+        for client in &mut *free {
+            assert_eq!(client.get("/plaintext").status, 200, "{name}");
+        }
+        for client in stuck {
+            client.stream.set_nonblocking(true).unwrap();
+            let nothing_yet = client.stream.peek(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
+            assert!(nothing_yet, "{name}: a request waited behind a long one although a worker was free");
+        }
+        server.stop().unwrap();
     }
 }
 

@@ -5,12 +5,18 @@
 //! Everything else is here, once, so that a difference in numbers is a difference in architecture.
 
 pub(crate) mod acceptor;
+pub(crate) mod commons;
+pub(crate) mod dealer;
 pub(crate) mod event_loop;
 pub(crate) mod listener;
 pub(crate) mod peer;
 pub mod server;
+pub(crate) mod setup;
+pub(crate) mod sleepers;
 pub(crate) mod slot;
 pub mod stats;
+pub(crate) mod sync;
+pub(crate) mod turn;
 pub(crate) mod worker;
 
 pub use server::RunningServer;

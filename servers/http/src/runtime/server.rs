@@ -55,8 +55,14 @@ impl std::fmt::Debug for RunningServer {
 
 impl RunningServer {
     /// A server without threads; [`RunningServer::spawn`] adds them.
-    pub(crate) fn new(addr: SocketAddr, site: Arc<Site>, control: Arc<Control>) -> RunningServer {
+    pub(crate) fn new(site: Arc<Site>, control: Arc<Control>) -> RunningServer {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 0));
         RunningServer { addr, site, control, threads: Vec::new(), wakes: Vec::new() }
+    }
+
+    /// Notes where it listens.
+    pub(crate) fn listens_on(&mut self, addr: SocketAddr) {
+        self.addr = addr;
     }
 
     /// Starts a thread, pins it, lets it set itself up and waits until that is done.
