@@ -72,6 +72,10 @@ fn every_workload_is_answered_by_every_architecture() {
     for architecture in ARCHITECTURES {
         let mut config = ServeConfig::new(architecture.name, [CpuId(0)]);
         config.root = Some(root.path().to_owned());
+        if architecture.name == "reuseport-cpu" {
+            // On loopback it is refused for good reason, which is not what is asked here.
+            config.settings.insert("path".to_owned(), "ignore".to_owned());
+        }
         let server = registry::start(&config).unwrap();
         for (name, pairs) in workloads {
             let answers = ask(server.local_addr(), &mut workload(name, pairs, 1), 4);

@@ -15,6 +15,8 @@ pub enum AcceptPath {
     SharedListener,
     /// A listener per worker on one port; the kernel chooses by a hash of the addresses.
     HashedListeners,
+    /// A listener per worker on one port; the kernel chooses by the CPU that received the packet.
+    SteeredListeners,
     /// One thread accepts and hands each connection on.
     HandOff,
 }
@@ -64,6 +66,7 @@ impl AcceptPath {
             AcceptPath::OneListener => "one listener",
             AcceptPath::SharedListener => "shared listener",
             AcceptPath::HashedListeners => "listener per worker, by hash",
+            AcceptPath::SteeredListeners => "listener per worker, by CPU",
             AcceptPath::HandOff => "one acceptor, handed off",
         }
     }

@@ -38,6 +38,7 @@ pub struct Architecture {
 /// Every architecture, in the order lists show them.
 pub const ARCHITECTURES: &[Architecture] = &[
     arch::thread_per_core::ARCHITECTURE,
+    arch::reuseport_cpu::ARCHITECTURE,
     arch::shared_accept::ARCHITECTURE,
     arch::shared_epoll::ARCHITECTURE,
     arch::work_stealing::ARCHITECTURE,

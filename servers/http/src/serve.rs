@@ -28,6 +28,9 @@ pub struct Ready {
     pub workers: usize,
     /// The CPU of each worker.
     pub cpus: Vec<CpuId>,
+    /// What must be known about its numbers: where it is not quite what its name says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Tells a server to stop. Clones are the same one.
@@ -99,6 +102,7 @@ pub fn serve(config: &ServeConfig, stop: &Stop, ready: impl FnOnce(&Ready)) -> R
         pid: std::process::id(),
         workers,
         cpus: config.seats.iter().take(workers).map(|seat| seat.cpu).collect(),
+        notes: server.notes().to_vec(),
     });
     stop.wait();
     server.stop()

@@ -17,7 +17,7 @@
 //! **The workload that shows it**: few long-lived connections, or `work` with `dist=bimodal` under a tight SLO.
 //!
 //! **What it does not show**: what a hash that follows the network card would do; on loopback nothing is
-//! steered, and the receiving work is done on the sender's core ([`crate::architectures::reuseport_cpu`]).
+//! steered, and the receiving work is done on the sender's core (see `reuseport-cpu`).
 
 use corecurve_core::Problem;
 

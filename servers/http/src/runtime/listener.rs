@@ -34,6 +34,11 @@ impl Port {
         Ok(port)
     }
 
+    /// A port to try something out on, for a moment.
+    pub fn trial(addr: SocketAddr) -> Port {
+        Port { addr, backlog: 16 }
+    }
+
     /// Where listeners go; the port is the real one once there is a listener.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -45,6 +50,14 @@ impl Port {
     /// When the kernel refuses.
     pub fn listen(&mut self, count: usize) -> Result<Vec<TcpListener>, Problem> {
         (0..count).map(|_| self.open(count > 1)).collect()
+    }
+
+    /// Opens `count` listeners that share the port by SO_REUSEPORT, even if it is one.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn share(&mut self, count: usize) -> Result<Vec<TcpListener>, Problem> {
+        (0..count).map(|_| self.open(true)).collect()
     }
 
     /// Opens the only listener.

@@ -44,6 +44,7 @@ pub struct RunningServer {
     control: Arc<Control>,
     threads: Vec<JoinHandle<()>>,
     wakes: Vec<Wake>,
+    notes: Vec<String>,
 }
 
 impl std::fmt::Debug for RunningServer {
@@ -57,12 +58,22 @@ impl RunningServer {
     /// A server without threads; [`RunningServer::spawn`] adds them.
     pub(crate) fn new(site: Arc<Site>, control: Arc<Control>) -> RunningServer {
         let addr = SocketAddr::from(([0, 0, 0, 0], 0));
-        RunningServer { addr, site, control, threads: Vec::new(), wakes: Vec::new() }
+        RunningServer { addr, site, control, threads: Vec::new(), wakes: Vec::new(), notes: Vec::new() }
     }
 
     /// Notes where it listens.
     pub(crate) fn listens_on(&mut self, addr: SocketAddr) {
         self.addr = addr;
+    }
+
+    /// Adds something that must be known about its numbers.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// What must be known about its numbers: where it is not quite what its name says.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Starts a thread, pins it, lets it set itself up and waits until that is done.
