@@ -19,6 +19,8 @@ pub enum AcceptPath {
     SteeredListeners,
     /// One thread accepts and hands each connection on.
     HandOff,
+    /// A listener per group of workers, by hash, and a thread in each group that accepts and hands on.
+    HashedHandOff,
 }
 
 /// How requests wait for workers, which decides what queueing theory predicts.
@@ -68,6 +70,7 @@ impl AcceptPath {
             AcceptPath::HashedListeners => "listener per worker, by hash",
             AcceptPath::SteeredListeners => "listener per worker, by CPU",
             AcceptPath::HandOff => "one acceptor, handed off",
+            AcceptPath::HashedHandOff => "acceptor per group, by hash",
         }
     }
 }

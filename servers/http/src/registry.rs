@@ -45,6 +45,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     arch::single_loop::ARCHITECTURE,
     arch::acceptor_handoff::ARCHITECTURE,
     arch::acceptor_handoff::LEAST_CONNECTIONS,
+    arch::hybrid::ARCHITECTURE,
     arch::thread_per_connection::ARCHITECTURE,
 ];
 

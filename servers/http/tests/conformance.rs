@@ -561,6 +561,28 @@ fn a_shared_queue_has_no_one_wait_while_a_worker_is_free() {
 }
 
 #[test]
+fn groups_even_out_what_the_hash_gave_them() {
+    let mut config = config("hybrid");
+    config.seats.extend(config.seats.clone());
+    config.settings.insert("groups".to_owned(), "2".to_owned());
+    let server = registry::start(&config).unwrap();
+    let clients: Vec<Client> = (0..60).map(|_| Client::connect(server.local_addr())).collect();
+    let accepted = || server.stats().workers.iter().map(|w| w.counts.connections_accepted).collect::<Vec<u64>>();
+    let all_in = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        accepted().iter().sum::<u64>() == clients.len() as u64
+    });
+    assert!(all_in, "{:?}", accepted());
+    for group in accepted().chunks(3) {
+        let (least, most) = (group.iter().min().unwrap(), group.iter().max().unwrap());
+        assert!(*least > 0 && most - least <= 1, "{:?}", accepted());
+    }
+    config.settings.insert("groups".to_owned(), "7".to_owned());
+    assert!(registry::start(&config).unwrap_err().one_line().contains("groups: 7 groups of 6 workers"));
+    server.stop().unwrap();
+}
+
+#[test]
 fn wrong_settings_are_named() {
     for (change, token) in [
         (("backlg", "1"), "`backlog`"),

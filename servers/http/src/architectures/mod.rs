@@ -16,6 +16,7 @@ use crate::runtime::setup::{MAX_SPIN, SPIN, Setup};
 use crate::runtime::{RunningServer, Stats};
 
 pub mod acceptor_handoff;
+pub mod hybrid;
 pub mod reuseport_cpu;
 pub mod shared_accept;
 pub mod shared_epoll;
