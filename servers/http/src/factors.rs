@@ -47,6 +47,8 @@ pub enum Scheduling {
     AnyWorker,
     /// Tasks: each worker has its own, idle ones steal.
     Stealing,
+    /// Requests, from stage to stage.
+    Staged,
     /// Threads: the operating system moves them.
     OsThreads,
 }
@@ -94,6 +96,7 @@ impl Scheduling {
             Scheduling::Pinned => "connection stays",
             Scheduling::AnyWorker => "any worker, per event",
             Scheduling::Stealing => "idle workers steal",
+            Scheduling::Staged => "from stage to stage",
             Scheduling::OsThreads => "OS moves threads",
         }
     }

@@ -46,6 +46,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     arch::acceptor_handoff::ARCHITECTURE,
     arch::acceptor_handoff::LEAST_CONNECTIONS,
     arch::hybrid::ARCHITECTURE,
+    arch::staged::ARCHITECTURE,
     arch::thread_per_connection::ARCHITECTURE,
 ];
 

@@ -560,6 +560,29 @@ fn a_shared_queue_has_no_one_wait_while_a_worker_is_free() {
     }
 }
 
+/// One place in each queue and one thread in each stage: everything waits for everything else, and nothing for ever.
+#[test]
+fn full_queues_hold_nobody_up_for_ever() {
+    let mut config = config("staged");
+    for (key, value) in [("queue", "1"), ("input", "2"), ("handlers", "1"), ("output", "1")] {
+        config.settings.insert(key.to_owned(), value.to_owned());
+    }
+    let server = registry::start(&config).unwrap();
+    let addr = server.local_addr();
+    let client = move || {
+        let mut client = Client::connect(addr);
+        for _ in 0..10 {
+            // Replies are so large that the rest of the pipeline has to be resumed after each.
+            client.send("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20));
+            for _ in 0..20 {
+                assert_eq!(client.reply().body.len(), 100_000);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..12).for_each(|_| drop(scope.spawn(client))));
+    assert_eq!(server.stop().unwrap().totals.requests, 12 * 10 * 20);
+}
+
 #[test]
 fn groups_even_out_what_the_hash_gave_them() {
     let mut config = config("hybrid");

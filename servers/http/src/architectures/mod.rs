@@ -21,6 +21,7 @@ pub mod reuseport_cpu;
 pub mod shared_accept;
 pub mod shared_epoll;
 pub mod single_loop;
+pub mod staged;
 pub mod thread_per_connection;
 pub mod thread_per_core;
 pub mod work_stealing;

@@ -121,6 +121,11 @@ impl Peer {
         }
     }
 
+    /// Notes where the connection stands after something was done to it elsewhere than in [`Peer::pump`].
+    pub fn note_progress(&mut self, now_ms: u64) {
+        self.watch.note(&self.connection, now_ms);
+    }
+
     /// Ends a connection that has waited too long, and pumps it; `Keep` if its time is not over.
     pub fn check_time(&mut self, worker: &mut Worker) -> Outcome {
         if !self.is_overdue(worker) {
