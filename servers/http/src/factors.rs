@@ -59,6 +59,8 @@ pub enum Scheduling {
 pub enum IoKind {
     /// Readiness from epoll, then calls that do not block.
     Epoll,
+    /// Operations that complete, on an io_uring.
+    IoUring,
     /// Calls that block.
     Blocking,
 }
@@ -107,6 +109,7 @@ impl IoKind {
     pub fn label(self) -> &'static str {
         match self {
             IoKind::Epoll => "epoll",
+            IoKind::IoUring => "io_uring",
             IoKind::Blocking => "blocking",
         }
     }

@@ -14,7 +14,7 @@
 //! assert_eq!(counts.totals.requests, 0);
 //! # Ok::<(), corecurve_core::Problem>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod architectures;
 pub mod config;

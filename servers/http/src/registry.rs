@@ -39,6 +39,7 @@ pub struct Architecture {
 pub const ARCHITECTURES: &[Architecture] = &[
     arch::thread_per_core::ARCHITECTURE,
     arch::reuseport_cpu::ARCHITECTURE,
+    arch::io_uring::ARCHITECTURE,
     arch::shared_accept::ARCHITECTURE,
     arch::shared_epoll::ARCHITECTURE,
     arch::work_stealing::ARCHITECTURE,

@@ -64,4 +64,10 @@ fn plain_loopback_is_refused_or_owned_up_to() {
         }
     }
     ignoring.stop().unwrap();
+    // One worker has nobody to share with, and is a group all the same.
+    let mut alone = config("bpf", "ignore");
+    alone.seats.truncate(1);
+    let server = registry::start(&alone).unwrap();
+    assert_eq!(Client::connect(server.local_addr()).get("/plaintext").status, 200);
+    server.stop().unwrap();
 }

@@ -17,6 +17,7 @@ use crate::runtime::{RunningServer, Stats};
 
 pub mod acceptor_handoff;
 pub mod hybrid;
+pub mod io_uring;
 pub mod reuseport_cpu;
 pub mod shared_accept;
 pub mod shared_epoll;

@@ -89,7 +89,8 @@ fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Proble
         (Err(problem), PathRule::Ignore) => server.note(problem.seen),
     }
     prove(&cpus, how)?;
-    let listeners = setup.listen(cpus.len())?;
+    // A group even if it is of one: only groups can be steered.
+    let listeners = setup.share(cpus.len())?;
     steer(&listeners, &cpus, how)?;
     for (index, listener) in listeners.into_iter().enumerate() {
         setup.spawn_loop(server, index, Intake::Own(listener))?;

@@ -11,6 +11,7 @@ pub(crate) mod event_loop;
 pub(crate) mod listener;
 pub(crate) mod peer;
 pub(crate) mod receiving;
+pub(crate) mod ring;
 pub mod server;
 pub(crate) mod setup;
 pub(crate) mod sleepers;

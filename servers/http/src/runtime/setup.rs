@@ -46,6 +46,14 @@ impl Setup<'_> {
         self.port.listen(count)
     }
 
+    /// Opens `count` listeners that share the server's port by SO_REUSEPORT, even if it is one.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn share(&mut self, count: usize) -> Result<Vec<TcpListener>, Problem> {
+        self.port.share(count)
+    }
+
     /// Opens one listener on the server's port.
     ///
     /// # Errors

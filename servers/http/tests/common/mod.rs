@@ -2,12 +2,43 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use corecurve_core::CpuId;
 use corecurve_servers::engine::{Connection, Front, Limits, Next};
 use corecurve_servers::handler::{App, Root, Site};
 use corecurve_servers::runtime::Stats;
+use corecurve_servers::{RunningServer, ServeConfig, registry};
+
+/// Three workers on the CPUs there are.
+pub fn config(architecture: &str) -> ServeConfig {
+    let cpus = rustix::thread::sched_getaffinity(None).unwrap();
+    let mine: Vec<u32> = (0..1024).filter(|&cpu| cpus.is_set(cpu as usize)).collect();
+    let mut config = ServeConfig::new(architecture, (0..3).map(|i| CpuId(mine[i % mine.len()])));
+    if architecture == "reuseport-cpu" {
+        // On loopback it is refused for good reason, which is not what is asked here.
+        config.settings.insert("path".to_owned(), "ignore".to_owned());
+    }
+    config
+}
+
+/// Starts a server; `None` where the kernel offers no io_uring to a server that needs one, which is then refused with advice.
+pub fn start(config: &ServeConfig) -> Option<RunningServer> {
+    match registry::start(config) {
+        Ok(server) => Some(server),
+        Err(problem) => {
+            let is_excused = config.architecture == "io-uring" && problem.seen.starts_with("io_uring cannot be used");
+            assert!(is_excused && problem.help.is_some(), "{}: {problem}", config.architecture);
+            None
+        }
+    }
+}
+
+/// Without SO_REUSEPORT a bind fails as long as anybody listens.
+pub fn assert_free(name: &str, addr: SocketAddr) {
+    TcpListener::bind(addr).unwrap_or_else(|error| panic!("{name} still listens on {addr}: {error}"));
+}
 
 /// One reply, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
