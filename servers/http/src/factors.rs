@@ -61,6 +61,8 @@ pub enum IoKind {
     Epoll,
     /// Operations that complete, on an io_uring.
     IoUring,
+    /// tokio's reactor, which waits on epoll.
+    Tokio,
     /// Calls that block.
     Blocking,
 }
@@ -110,6 +112,7 @@ impl IoKind {
         match self {
             IoKind::Epoll => "epoll",
             IoKind::IoUring => "io_uring",
+            IoKind::Tokio => "epoll, by tokio",
             IoKind::Blocking => "blocking",
         }
     }

@@ -48,6 +48,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     arch::acceptor_handoff::LEAST_CONNECTIONS,
     arch::hybrid::ARCHITECTURE,
     arch::staged::ARCHITECTURE,
+    arch::tokio::ARCHITECTURE,
+    arch::tokio::PER_CORE,
     arch::thread_per_connection::ARCHITECTURE,
 ];
 

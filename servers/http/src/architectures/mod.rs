@@ -25,6 +25,7 @@ pub mod single_loop;
 pub mod staged;
 pub mod thread_per_connection;
 pub mod thread_per_core;
+pub mod tokio;
 pub mod work_stealing;
 
 /// Starts `architecture`, whose settings were checked.

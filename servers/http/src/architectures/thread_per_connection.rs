@@ -190,13 +190,13 @@ impl Guest {
                         n => connection.receive(&worker.buffer[..n], &mut worker.app),
                     })
                 }
-                Next::Write => send(&stream, &mut connection),
+                Next::Write => send(&*stream, &mut connection),
                 Next::Resume => {
                     connection.resume(&mut worker.app);
                     Ok(())
                 }
                 Next::Shut => {
-                    shut(&stream, &mut connection);
+                    shut(&*stream, &mut connection);
                     Ok(())
                 }
                 Next::Close => break,

@@ -19,6 +19,8 @@ pub(crate) mod slot;
 pub mod stats;
 pub(crate) mod steering;
 pub(crate) mod sync;
+#[cfg(feature = "tokio")]
+pub(crate) mod tasks;
 pub(crate) mod turn;
 pub(crate) mod worker;
 
