@@ -6,7 +6,7 @@ use corecurve_core::{Problem, Settings, Target};
 use corecurve_engine::targets;
 use corecurve_http::{HttpFactory, WORKLOADS};
 use corecurve_servers::registry::{self, ARCHITECTURES};
-use corecurve_servers::{Architecture, ServeConfig};
+use corecurve_servers::{Architecture, COMMON_SETTINGS, ServeConfig};
 
 /// What every recipe in `servers/targets` is configured for.
 const THIRD_PARTY_WORKLOADS: [&str; 3] = ["plaintext", "static", "get"];
@@ -152,6 +152,11 @@ impl Catalog {
     /// Unknown names and wrong settings.
     pub fn workload(&self, name: &str, settings: &Settings) -> Result<HttpFactory, Problem> {
         corecurve_http::http_workload(name, settings)
+    }
+
+    /// The settings every built-in architecture takes, a line for each.
+    pub fn shared_settings() -> impl Iterator<Item = String> {
+        COMMON_SETTINGS.iter().map(|setting| format!("{}={}  {}", setting.name, setting.default, setting.summary))
     }
 
     fn target_names(&self) -> Vec<String> {

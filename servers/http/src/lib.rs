@@ -18,6 +18,7 @@
 
 pub mod architectures;
 pub mod config;
+mod copies;
 pub mod engine;
 pub mod factors;
 pub mod handler;
@@ -29,5 +30,6 @@ pub use config::{COMMON_SETTINGS, ServeConfig, Setting};
 pub use engine::Limits;
 pub use factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 pub use registry::{ARCHITECTURES, Architecture};
+pub use runtime::procs::{COPY_WORD, Launcher, copy_main, is_copy_call};
 pub use runtime::{RunningServer, ServerStats};
 pub use serve::{Ready, Stop, serve};

@@ -1,12 +1,16 @@
 //! The table of architectures. A new one is one file in `architectures/` and one line here.
 
+use std::net::SocketAddr;
+
 use corecurve_core::{Problem, Seat};
 
 use crate::architectures as arch;
 use crate::config::{ServeConfig, Setting};
 use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 use crate::runtime::RunningServer;
+use crate::runtime::listener::Port;
 use crate::runtime::setup::Setup;
+use crate::runtime::stats::Part;
 
 /// One architecture.
 #[derive(Debug)]
@@ -92,6 +96,14 @@ pub fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
         return Err(Problem::new("a server needs at least one CPU").help("name one, e.g. `--cores 1`"));
     }
     arch::start(config, architecture)
+}
+
+/// Starts one of several processes that serve on `addr`, which another process holds.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn join(config: &ServeConfig, addr: SocketAddr, part: Part) -> Result<RunningServer, Problem> {
+    arch::join(config, check(config)?, Port::join(config, addr)?, part)
 }
 
 /// The architectures as a Markdown table of their factors, and what each is known for.

@@ -93,15 +93,15 @@ impl Stop {
 pub fn serve(config: &ServeConfig, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<ServerStats, Problem> {
     let server = registry::start(config)?;
     let addr = server.local_addr();
-    let workers = server.live().workers();
+    let cpus: Vec<CpuId> = server.stats().workers.iter().filter_map(|row| row.cpu).collect();
     ready(&Ready {
         event: "ready".to_owned(),
         architecture: config.architecture.clone(),
         addr,
         port: addr.port(),
         pid: std::process::id(),
-        workers,
-        cpus: config.seats.iter().take(workers).map(|seat| seat.cpu).collect(),
+        workers: cpus.len(),
+        cpus,
         notes: server.notes().to_vec(),
     });
     stop.wait();

@@ -78,6 +78,10 @@ fn print_factors(rows: &[Listed]) {
             println!("      {name}: {value}");
         }
     }
+    println!("\n    settings all of them take");
+    for setting in Catalog::shared_settings() {
+        println!("      {setting}");
+    }
     println!();
 }
 

@@ -88,6 +88,12 @@ fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Proble
         (Err(problem), PathRule::Require) => return Err(problem),
         (Err(problem), PathRule::Ignore) => server.note(problem.seen),
     }
+    if how == Steer::Bpf && setup.has_copies() {
+        return Err(Problem::new(
+            "copies share one group of listeners, and the program of one would replace the others'",
+        )
+        .help("with `copies` or `procs` use `--set steer=incoming-cpu`"));
+    }
     prove(&cpus, how)?;
     // A group even if it is of one: only groups can be steered.
     let listeners = setup.share(cpus.len())?;

@@ -14,6 +14,8 @@ use crate::config::{BACKLOG, Count, ServeConfig};
 pub(crate) struct Port {
     addr: SocketAddr,
     backlog: i32,
+    /// Others listen on it, too.
+    is_shared: bool,
 }
 
 impl Port {
@@ -26,8 +28,8 @@ impl Port {
             return Err(Problem::new(format!("{} is not a loopback address", config.addr.ip()))
                 .help("listen on 127.0.0.1 or ::1, or allow others with --allow-remote"));
         }
-        let backlog = config.setting::<Count>(&BACKLOG)?.0.min(i32::MAX as usize) as i32;
-        let port = Port { addr: config.addr, backlog };
+        let backlog = backlog(config)?;
+        let port = Port { addr: config.addr, backlog, is_shared: false };
         // SO_REUSEPORT would quietly share the port with a server left over from another run, and half of the
         // load would go there. A plain bind first finds out.
         drop(bind(port.addr, false).map_err(|error| port.refused(&error))?);
@@ -36,7 +38,40 @@ impl Port {
 
     /// A port to try something out on, for a moment.
     pub fn trial(addr: SocketAddr) -> Port {
-        Port { addr, backlog: 16 }
+        Port { addr, backlog: 16, is_shared: true }
+    }
+
+    /// The port that another process holds for us.
+    ///
+    /// # Errors
+    /// When the backlog cannot be read.
+    pub fn join(config: &ServeConfig, addr: SocketAddr) -> Result<Port, Problem> {
+        Ok(Port { addr, backlog: backlog(config)?, is_shared: true })
+    }
+
+    /// From now on listeners leave room for others.
+    pub fn share_from_now_on(&mut self) {
+        self.is_shared = true;
+    }
+
+    /// Whether others listen on it, too.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Takes the port without listening, so that nobody but processes of this user that share it can.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn reserve(&mut self) -> Result<Socket, Problem> {
+        let reserve = || {
+            let socket = bind(self.addr, true)?;
+            Ok((socket.local_addr()?.as_socket().unwrap_or(self.addr), socket))
+        };
+        let (addr, socket) = reserve().map_err(|error| self.refused(&error))?;
+        self.addr = addr;
+        self.is_shared = true;
+        Ok(socket)
     }
 
     /// Where listeners go; the port is the real one once there is a listener.
@@ -49,7 +84,7 @@ impl Port {
     /// # Errors
     /// When the kernel refuses.
     pub fn listen(&mut self, count: usize) -> Result<Vec<TcpListener>, Problem> {
-        (0..count).map(|_| self.open(count > 1)).collect()
+        (0..count).map(|_| self.open(count > 1 || self.is_shared)).collect()
     }
 
     /// Opens `count` listeners that share the port by SO_REUSEPORT, even if it is one.
@@ -65,7 +100,7 @@ impl Port {
     /// # Errors
     /// When the kernel refuses.
     pub fn listen_once(&mut self) -> Result<TcpListener, Problem> {
-        self.open(false)
+        self.open(self.is_shared)
     }
 
     fn open(&mut self, share: bool) -> Result<TcpListener, Problem> {
@@ -88,6 +123,10 @@ impl Port {
         };
         Problem::new(format!("cannot listen on {}: {error}", self.addr)).help(help)
     }
+}
+
+fn backlog(config: &ServeConfig) -> Result<i32, Problem> {
+    Ok(config.setting::<Count>(&BACKLOG)?.0.min(i32::MAX as usize) as i32)
 }
 
 fn bind(addr: SocketAddr, share: bool) -> std::io::Result<Socket> {

@@ -10,6 +10,7 @@ pub(crate) mod dealer;
 pub(crate) mod event_loop;
 pub(crate) mod listener;
 pub(crate) mod peer;
+pub mod procs;
 pub(crate) mod receiving;
 pub(crate) mod ring;
 pub mod server;

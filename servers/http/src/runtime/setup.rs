@@ -34,6 +34,8 @@ pub(crate) struct Setup<'a> {
     pub control: Arc<Control>,
     /// The setting `spin`.
     pub spin: Duration,
+    /// The row of the first worker in the counts: copies of a server share them.
+    pub first_row: usize,
     pub port: &'a mut Port,
 }
 
@@ -54,6 +56,11 @@ impl Setup<'_> {
         self.port.share(count)
     }
 
+    /// Whether other copies of the server listen on its port, too.
+    pub fn has_copies(&self) -> bool {
+        self.port.is_shared()
+    }
+
     /// Opens one listener on the server's port.
     ///
     /// # Errors
@@ -64,7 +71,7 @@ impl Setup<'_> {
 
     /// The row of worker number `index` in the counts.
     pub fn row(&self, index: usize) -> usize {
-        index
+        self.first_row + index
     }
 
     /// Starts event loop number `index` on its seat.
