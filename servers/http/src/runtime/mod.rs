@@ -5,6 +5,8 @@
 //! Everything else is here, once, so that a difference in numbers is a difference in architecture.
 
 pub(crate) mod acceptor;
+#[cfg(feature = "tokio")]
+pub(crate) mod bell;
 pub(crate) mod commons;
 pub(crate) mod dealer;
 pub(crate) mod event_loop;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use corecurve_core::Problem;
@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Sleep, sleep};
 
 use super::RunningServer;
+use super::bell::Bell;
 use super::peer::{Watch, send, shut};
 use super::server::{Control, GRACE, Wake};
 use super::setup::Setup;
@@ -50,26 +51,6 @@ struct Hub {
     bells: Mutex<Slab<Arc<Bell>>>,
 }
 
-/// Wakes one task.
-#[derive(Default)]
-struct Bell(Mutex<Option<Waker>>);
-
-impl Bell {
-    /// Lets the task be woken. It must look at the stop flag afterwards.
-    fn hang(&self, waker: &Waker) {
-        let mut hung = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !hung.as_ref().is_some_and(|hung| hung.will_wake(waker)) {
-            *hung = Some(waker.clone());
-        }
-    }
-
-    fn ring(&self) {
-        if let Some(waker) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            waker.wake_by_ref();
-        }
-    }
-}
-
 impl Hub {
     fn new(setup: &Setup<'_>) -> Arc<Hub> {
         let (site, limits, control) = (setup.site.clone(), setup.limits, setup.control.clone());
@@ -91,8 +72,8 @@ impl Hub {
     async fn stopped(self: Arc<Hub>) {
         let seat = Seat::take(self.clone());
         poll_fn(|cx| {
-            seat.bell.hang(cx.waker());
-            if self.control.is_stopping() { Poll::Ready(()) } else { Poll::Pending }
+            let is_over = seat.bell.is_over(cx.waker(), || self.control.is_stopping());
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -217,8 +198,8 @@ async fn accept(listener: tokio::net::TcpListener, hub: Arc<Hub>) {
     let seat = Seat::take(hub.clone());
     loop {
         let accepted = poll_fn(|cx| {
-            seat.bell.hang(cx.waker());
-            if hub.control.is_stopping() { Poll::Ready(None) } else { listener.poll_accept(cx).map(Some) }
+            let is_over = seat.bell.is_over(cx.waker(), || hub.control.is_stopping());
+            if is_over { Poll::Ready(None) } else { listener.poll_accept(cx).map(Some) }
         });
         match accepted.await {
             None => return,
@@ -300,8 +281,8 @@ impl Guest {
             if has_moved {
                 self.watch.note(&self.connection, worker.now_ms);
             }
-            self.seat.bell.hang(cx.waker());
-            if self.seat.hub.control.is_stopping() && self.connection.phase() == Phase::Idle {
+            let is_over = self.seat.bell.is_over(cx.waker(), || self.seat.hub.control.is_stopping());
+            if is_over && self.connection.phase() == Phase::Idle {
                 return Poll::Ready(());
             }
             if self.timer.as_mut().poll(cx).is_pending() {

@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 
+pub(crate) use loom::sync::Mutex;
 use loom::sync::atomic as real;
 pub(crate) use loom::sync::atomic::Ordering;
+pub(crate) use std::sync::PoisonError;
 
 /// What goes wrong, in every atomic of the pieces under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
