@@ -342,6 +342,12 @@ pub struct ServeArgs {
     /// Serve static files below this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub root: Option<PathBuf>,
+    /// Servers side by side, each on its slice of the cores: a number, per-llc or per-node (`--set copies=`)
+    #[arg(long, value_name = "N")]
+    pub copies: Option<String>,
+    /// Each copy a process, or each worker where there is one copy (`--set procs=true`)
+    #[arg(long)]
+    pub procs: bool,
     /// A setting of the architecture, e.g. policy=least-connections (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use corecurve_core::{Problem, Settings, Target};
 use corecurve_engine::targets;
 use corecurve_http::{HttpFactory, WORKLOADS};
-use corecurve_servers::ServeConfig;
 use corecurve_servers::registry::{self, ARCHITECTURES};
+use corecurve_servers::{Architecture, COMMON_SETTINGS, ServeConfig};
 
 /// What every recipe in `servers/targets` is configured for.
 const THIRD_PARTY_WORKLOADS: [&str; 3] = ["plaintext", "static", "get"];
@@ -30,7 +30,13 @@ pub struct Listed {
     pub group: &'static str,
     /// Its settings, `key=default`.
     pub settings: Vec<String>,
+    /// What it differs in from its neighbours, name and value; empty where that has not been said.
+    #[serde(skip_serializing_if = "Factors::is_empty")]
+    pub factors: Factors,
 }
+
+/// Names and values, in the order tables show them.
+pub type Factors = Vec<(&'static str, String)>;
 
 impl Catalog {
     /// Finds this binary.
@@ -148,6 +154,11 @@ impl Catalog {
         corecurve_http::http_workload(name, settings)
     }
 
+    /// The settings every built-in architecture takes, a line for each.
+    pub fn shared_settings() -> impl Iterator<Item = String> {
+        COMMON_SETTINGS.iter().map(|setting| format!("{}={}  {}", setting.name, setting.default, setting.summary))
+    }
+
     fn target_names(&self) -> Vec<String> {
         self.targets().into_iter().map(|listed| listed.name).collect()
     }
@@ -159,18 +170,21 @@ impl Catalog {
             summary: architecture.summary.to_owned(),
             group: "built-in architectures on one HTTP engine",
             settings: architecture.settings.iter().map(|s| format!("{}={}", s.name, s.default)).collect(),
+            factors: factors(architecture),
         });
         let external = targets::external_targets().into_iter().map(|target| Listed {
             name: target.name,
             summary: target.summary,
             group: "third-party servers",
             settings: vec![],
+            factors: vec![],
         });
         let sims = corecurve_sim::SIMS.iter().map(|sim| Listed {
             name: sim.name.to_owned(),
             summary: sim.summary.to_owned(),
             group: "queues in virtual time, with a known answer",
             settings: sim.settings.iter().map(|s| format!("{}={}", s.key, s.default)).collect(),
+            factors: vec![],
         });
         let own = [
             ("exec:FILE.toml", "your own server, started as FILE.toml says"),
@@ -182,6 +196,7 @@ impl Catalog {
             summary: summary.to_owned(),
             group: "yours, and none",
             settings: vec![],
+            factors: vec![],
         });
         built_in.chain(external).chain(sims).chain(own).collect()
     }
@@ -193,7 +208,20 @@ impl Catalog {
             summary: kind.summary.to_owned(),
             group: "HTTP/1.1",
             settings: kind.settings.iter().map(|s| format!("{}={}", s.key, s.default)).collect(),
+            factors: vec![],
         };
         WORKLOADS.iter().map(listed).collect()
     }
+}
+
+fn factors(architecture: &Architecture) -> Factors {
+    let facts = [
+        ("accept", architecture.accept_path.label()),
+        ("queue", architecture.queue_discipline.label()),
+        ("scheduling", architecture.scheduling.label()),
+        ("I/O", architecture.io.label()),
+        ("fails by", architecture.failure_mode),
+        ("shown by", architecture.exposed_by),
+    ];
+    facts.map(|(name, value)| (name, value.to_owned())).into()
 }

@@ -30,6 +30,16 @@ fn main() -> ExitCode {
     if corecurve_engine::child::is_guardian_call() {
         return ExitCode::from(corecurve_engine::child::guardian_main());
     }
+    // And it is each of a server's processes.
+    if corecurve_servers::is_copy_call() {
+        return match corecurve_servers::copy_main() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: a copy of the server: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     std::panic::set_hook(Box::new(|info| {
         if exit::is_broken_pipe(info) {
             std::process::exit(0);

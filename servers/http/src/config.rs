@@ -9,7 +9,9 @@ use corecurve_core::problem::printable;
 use corecurve_core::{CpuId, Nanos, Problem, Seat};
 use serde::Serialize;
 
+use crate::copies::{COPIES, PROCS};
 use crate::engine::Limits;
+use crate::runtime::procs::Launcher;
 
 /// Everything a server needs to start.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// Whether an address other than loopback is allowed.
     pub allow_remote: bool,
+    /// How to start copies of this program, for `procs=true`; `None` refuses that.
+    pub launcher: Option<Launcher>,
 }
 
 impl ServeConfig {
@@ -41,6 +45,7 @@ impl ServeConfig {
             root: None,
             limits: Limits::default(),
             allow_remote: false,
+            launcher: None,
         }
     }
 
@@ -106,7 +111,7 @@ pub(crate) fn reads<T: FromStr<Err = Problem>>(text: &str) -> Result<(), Problem
 }
 
 /// The settings every architecture understands.
-pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS];
+pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, COPIES, PROCS];
 
 /// Length of the accept queue.
 pub(crate) const BACKLOG: Setting = Setting {
@@ -130,7 +135,7 @@ const HEAD_TIMEOUT: Setting = Setting {
 const MAX_CONNECTIONS: Setting = Setting {
     name: "max-connections",
     default: "10000",
-    summary: "open connections before new ones are turned away",
+    summary: "open connections before new ones are turned away; per process with procs",
     check: reads::<Count>,
 };
 

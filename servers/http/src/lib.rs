@@ -14,11 +14,13 @@
 //! assert_eq!(counts.totals.requests, 0);
 //! # Ok::<(), corecurve_core::Problem>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod architectures;
 pub mod config;
+mod copies;
 pub mod engine;
+pub mod factors;
 pub mod handler;
 pub mod registry;
 pub mod runtime;
@@ -26,6 +28,8 @@ pub mod serve;
 
 pub use config::{COMMON_SETTINGS, ServeConfig, Setting};
 pub use engine::Limits;
-pub use registry::{ARCHITECTURES, Architecture, QueueDiscipline};
+pub use factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+pub use registry::{ARCHITECTURES, Architecture};
+pub use runtime::procs::{COPY_WORD, Launcher, copy_main, is_copy_call};
 pub use runtime::{RunningServer, ServerStats};
 pub use serve::{Ready, Stop, serve};

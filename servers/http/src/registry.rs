@@ -1,25 +1,16 @@
 //! The table of architectures. A new one is one file in `architectures/` and one line here.
 
-use corecurve_core::Problem;
-use serde::Serialize;
+use std::net::SocketAddr;
+
+use corecurve_core::{Problem, Seat};
 
 use crate::architectures as arch;
 use crate::config::{ServeConfig, Setting};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 use crate::runtime::RunningServer;
-
-/// How requests wait for workers, which decides what queueing theory predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QueueDiscipline {
-    /// One worker, one queue.
-    Single,
-    /// One queue per worker; a connection keeps to the worker it got (c × M/M/1).
-    Partitioned,
-    /// One queue for all workers; an idle worker takes what waits (M/M/c).
-    Shared,
-    /// The operating system runs a thread per connection on all CPUs (close to processor sharing).
-    OsScheduled,
-}
+use crate::runtime::listener::Port;
+use crate::runtime::setup::Setup;
+use crate::runtime::stats::Part;
 
 /// One architecture.
 #[derive(Debug)]
@@ -28,26 +19,50 @@ pub struct Architecture {
     pub name: &'static str,
     /// What it is, in one line.
     pub summary: &'static str,
+    /// How connections find their thread.
+    pub accept_path: AcceptPath,
     /// How requests wait.
     pub queue_discipline: QueueDiscipline,
+    /// What moves between threads afterwards.
+    pub scheduling: Scheduling,
+    /// How bytes get in and out.
+    pub io: IoKind,
     /// What it is known to do badly.
     pub failure_mode: &'static str,
+    /// The workload that shows it.
+    pub exposed_by: &'static str,
     /// Its own settings, besides [`crate::config::COMMON_SETTINGS`].
     pub settings: &'static [Setting],
-    /// Starts it. Called through [`start`], which checks the settings first.
-    pub start: fn(&ServeConfig) -> Result<RunningServer, Problem>,
+    /// Whether it has one worker, on the first seat, whatever the number of seats.
+    pub has_one_worker: bool,
+    /// Starts its threads. Called through [`start`], which checks the settings first.
+    pub(crate) start: fn(&mut Setup<'_>, &mut RunningServer) -> Result<(), Problem>,
 }
 
 /// Every architecture, in the order lists show them.
 pub const ARCHITECTURES: &[Architecture] = &[
     arch::thread_per_core::ARCHITECTURE,
+    arch::reuseport_cpu::ARCHITECTURE,
+    arch::io_uring::ARCHITECTURE,
     arch::shared_accept::ARCHITECTURE,
+    arch::shared_epoll::ARCHITECTURE,
     arch::work_stealing::ARCHITECTURE,
     arch::single_loop::ARCHITECTURE,
     arch::acceptor_handoff::ARCHITECTURE,
     arch::acceptor_handoff::LEAST_CONNECTIONS,
+    arch::hybrid::ARCHITECTURE,
+    arch::staged::ARCHITECTURE,
+    arch::tokio::ARCHITECTURE,
+    arch::tokio::PER_CORE,
     arch::thread_per_connection::ARCHITECTURE,
 ];
+
+impl Architecture {
+    /// The seats that get a worker.
+    pub(crate) fn used<'a>(&self, seats: &'a [Seat]) -> &'a [Seat] {
+        if self.has_one_worker { &seats[..seats.len().min(1)] } else { seats }
+    }
+}
 
 /// The architecture of that name.
 ///
@@ -80,7 +95,29 @@ pub fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
     if config.seats.is_empty() {
         return Err(Problem::new("a server needs at least one CPU").help("name one, e.g. `--cores 1`"));
     }
-    (architecture.start)(config)
+    arch::start(config, architecture)
+}
+
+/// Starts one of several processes that serve on `addr`, which another process holds.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn join(config: &ServeConfig, addr: SocketAddr, part: Part) -> Result<RunningServer, Problem> {
+    arch::join(config, check(config)?, Port::join(config, addr)?, part)
+}
+
+/// The architectures as a Markdown table of their factors, and what each is known for.
+pub fn markdown_table() -> String {
+    let mut table =
+        "| architecture | accept | queue | scheduling | I/O | fails by | shown by |\n|---|---|---|---|---|---|---|\n"
+            .to_owned();
+    for row in ARCHITECTURES {
+        let (accept, queue) = (row.accept_path.label(), row.queue_discipline.label());
+        let (scheduling, io) = (row.scheduling.label(), row.io.label());
+        let (fails, shown) = (row.failure_mode, row.exposed_by);
+        table += &format!("| `{}` | {accept} | {queue} | {scheduling} | {io} | {fails} | {shown} |\n", row.name);
+    }
+    table
 }
 
 #[cfg(test)]
@@ -91,8 +128,24 @@ mod tests {
     fn names_are_unique_and_slips_are_recognised() {
         for (i, architecture) in ARCHITECTURES.iter().enumerate() {
             assert!(ARCHITECTURES[..i].iter().all(|other| other.name != architecture.name), "{}", architecture.name);
-            assert!(!architecture.summary.is_empty() && !architecture.failure_mode.is_empty());
+            let facts = [architecture.summary, architecture.failure_mode, architecture.exposed_by];
+            assert!(facts.iter().all(|fact| !fact.is_empty() && !fact.contains('|')), "{}", architecture.name);
         }
         assert!(find("thread-percore").unwrap_err().one_line().contains("`thread-per-core`"));
+    }
+
+    #[test]
+    fn the_documented_table_is_the_registry() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/architectures.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (begin, end) = ("<!-- table: begin -->\n", "<!-- table: end -->");
+        let (before, rest) = text.split_once(begin).unwrap();
+        let (documented, after) = rest.split_once(end).unwrap();
+        let table = markdown_table();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        } else {
+            assert!(documented == table, "docs/architectures.md is behind; run this test with UPDATE_DOCS=1:\n{table}");
+        }
     }
 }

@@ -28,6 +28,9 @@ pub struct Ready {
     pub workers: usize,
     /// The CPU of each worker.
     pub cpus: Vec<CpuId>,
+    /// What must be known about its numbers: where it is not quite what its name says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Tells a server to stop. Clones are the same one.
@@ -90,15 +93,16 @@ impl Stop {
 pub fn serve(config: &ServeConfig, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<ServerStats, Problem> {
     let server = registry::start(config)?;
     let addr = server.local_addr();
-    let workers = server.live().workers();
+    let cpus: Vec<CpuId> = server.stats().workers.iter().filter_map(|row| row.cpu).collect();
     ready(&Ready {
         event: "ready".to_owned(),
         architecture: config.architecture.clone(),
         addr,
         port: addr.port(),
         pid: std::process::id(),
-        workers,
-        cpus: config.seats.iter().take(workers).map(|seat| seat.cpu).collect(),
+        workers: cpus.len(),
+        cpus,
+        notes: server.notes().to_vec(),
     });
     stop.wait();
     server.stop()

@@ -8,6 +8,9 @@ use crate::exit::{Exit, Failure};
 
 const KINDS: [&str; 4] = ["targets", "workloads", "placements", "specs"];
 
+/// A factor whose longest value is longer than this gets no column.
+const WIDEST_FACTOR: usize = 40;
+
 /// Prints the registries.
 pub fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let catalog = Catalog::new()?;
@@ -48,6 +51,38 @@ fn print_rows(kind: &str, rows: &[Listed]) {
         }
     }
     println!();
+    print_factors(rows);
+}
+
+/// How the rows differ that say so: what fits beside each other, then what each is known for.
+fn print_factors(rows: &[Listed]) {
+    let rows: Vec<&Listed> = rows.iter().filter(|row| !row.factors.is_empty()).collect();
+    let Some(first) = rows.first() else { return };
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.factors.get(column)).map(|(_, value)| value.chars().count());
+        cells.chain([first.factors[column].0.len()]).max().unwrap_or(0)
+    };
+    let columns: Vec<usize> = (0..first.factors.len()).filter(|column| width(*column) <= WIDEST_FACTOR).collect();
+    let names = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    println!("how the built-in architectures differ");
+    let head = columns.iter().map(|column| format!("{:1$}", first.factors[*column].0, width(*column)));
+    println!("    {:names$}  {}", "", head.collect::<Vec<_>>().join("  ").trim_end());
+    for row in &rows {
+        let cells = columns.iter().map(|column| format!("{:1$}", row.factors[*column].1, width(*column)));
+        println!("    {:names$}  {}", row.name, cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    for row in &rows {
+        println!("\n    {}", row.name);
+        for (name, value) in row.factors.iter().enumerate().filter(|(i, _)| !columns.contains(i)).map(|(_, fact)| fact)
+        {
+            println!("      {name}: {value}");
+        }
+    }
+    println!("\n    settings all of them take");
+    for setting in Catalog::shared_settings() {
+        println!("      {setting}");
+    }
+    println!();
 }
 
 fn placements() -> Vec<Listed> {
@@ -56,6 +91,7 @@ fn placements() -> Vec<Listed> {
         summary: kind.summary().to_owned(),
         group: "of server and load cores",
         settings: vec![],
+        factors: vec![],
     };
     PlacementKind::ALL.into_iter().map(listed).collect()
 }
@@ -67,6 +103,7 @@ fn specs() -> Vec<Listed> {
         summary: text.lines().next().unwrap_or_default().trim_start_matches('#').trim().to_owned(),
         group: "example files in the repository",
         settings: vec![],
+        factors: vec![],
     };
     SPECS.into_iter().map(listed).collect()
 }

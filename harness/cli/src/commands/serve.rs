@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use corecurve_core::problem::printable;
 use corecurve_core::{CpuSet, PlacementKind, Problem, Problems, Seat};
 use corecurve_machine::{Machine, PlacementRequest, TopologySource};
-use corecurve_servers::{ServeConfig, Stop, registry};
+use corecurve_servers::{COPY_WORD, Launcher, ServeConfig, Stop, registry};
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure};
@@ -39,7 +39,9 @@ fn config(args: &ServeArgs) -> Result<ServeConfig, Problems> {
         Problem::new(format!("--listen: `{}` is not an IP address", printable(&args.listen)))
             .help("e.g. `127.0.0.1` or `::1`")
     }));
-    let settings = pairs(&args.set, "set", &mut problems);
+    let mut settings = pairs(&args.set, "set", &mut problems);
+    settings.extend(args.copies.iter().map(|copies| ("copies".to_owned(), copies.clone())));
+    settings.extend(args.procs.then(|| ("procs".to_owned(), "true".to_owned())));
     let seats = problems.take(seats(args)).unwrap_or_default();
     if let Some(root) = args.root.as_deref().filter(|root| !root.is_dir()) {
         problems.0.push(
@@ -60,6 +62,8 @@ fn config(args: &ServeArgs) -> Result<ServeConfig, Problems> {
     config.settings = settings;
     config.root = args.root.clone();
     config.allow_remote = args.allow_remote;
+    config.launcher =
+        std::env::current_exe().ok().map(|program| Launcher { program, args: vec![COPY_WORD.to_owned()] });
     problems.take(registry::check(&config));
     crate::plan::dedup_problems(&mut problems);
     problems.finish(config)

@@ -160,6 +160,7 @@ impl Target for ExternalTarget {
             ready: &self.recipe.ready,
             foreground: self.recipe.foreground.as_deref(),
             grace: self.grace(),
+            notes: Vec::new(),
         };
         let server = ServerProcess::when_ready(guarded, &expected).map_err(|problem| problem.at(&self.name))?;
         Ok(Box::new(server))

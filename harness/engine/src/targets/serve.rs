@@ -33,6 +33,9 @@ pub struct ServeTarget {
 struct ReadyLine {
     event: String,
     addr: SocketAddr,
+    /// What must be known about its numbers.
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 impl ServeTarget {
@@ -82,7 +85,8 @@ impl Target for ServeTarget {
                 .help("the executable may have been replaced while it was running; start again")
         })?;
         let ready = Ready { path: "/plaintext".to_owned(), ..Ready::default() };
-        let expected = Expected { address: said.addr, ready: &ready, foreground: None, grace: GRACE };
+        let expected =
+            Expected { address: said.addr, ready: &ready, foreground: None, grace: GRACE, notes: said.notes };
         Ok(Box::new(ServerProcess::when_ready(guarded, &expected).map_err(at)?))
     }
 }

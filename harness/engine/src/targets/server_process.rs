@@ -27,6 +27,7 @@ pub(super) struct ServerProcess {
     address: SocketAddr,
     family: Vec<Identity>,
     grace: Duration,
+    notes: Vec<String>,
 }
 
 /// What is needed to judge and to name a server that is about to be ready.
@@ -35,6 +36,8 @@ pub(super) struct Expected<'a> {
     pub ready: &'a Ready,
     pub foreground: Option<&'a str>,
     pub grace: Duration,
+    /// What the server says must be known about its numbers.
+    pub notes: Vec<String>,
 }
 
 impl ServerProcess {
@@ -51,7 +54,13 @@ impl ServerProcess {
         // One that goes into the background answers by the process it left behind, and may be about to end itself.
         expect_alive(&mut guarded, expected.foreground)?;
         guarded.check()?;
-        Ok(ServerProcess { guarded, address: expected.address, family, grace: expected.grace })
+        Ok(ServerProcess {
+            guarded,
+            address: expected.address,
+            family,
+            grace: expected.grace,
+            notes: expected.notes.clone(),
+        })
     }
 }
 
@@ -121,6 +130,6 @@ impl Running for ServerProcess {
     fn stop(self: Box<Self>) -> Result<TargetStats, Problem> {
         let ended = self.guarded.stop()?;
         let late = || format!("it did not end within {} s of SIGTERM and was killed", self.grace.as_secs_f64());
-        Ok(TargetStats { notes: ended.forced.then(late).into_iter().collect() })
+        Ok(TargetStats { notes: ended.forced.then(late).into_iter().chain(self.notes).collect() })
     }
 }

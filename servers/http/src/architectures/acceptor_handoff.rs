@@ -16,32 +16,30 @@
 //! which connections are busy.
 //!
 //! **The workload that shows it**: one request per connection; or a few connections that carry most requests.
-
-use std::net::TcpStream;
-use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+//!
+//! **What it does not show**: an acceptor with a core of its own, which would cost one worker.
 
 use corecurve_core::Problem;
-use rustix::net::SocketFlags;
 
-use super::{SPIN, Setup};
-use crate::config::{ServeConfig, Setting, reads};
-use crate::handler::Site;
-use crate::registry::{Architecture, QueueDiscipline};
+use crate::config::{Setting, reads};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::registry::Architecture;
 use crate::runtime::RunningServer;
-use crate::runtime::acceptor::Acceptor;
-use crate::runtime::event_loop::Intake;
-use crate::runtime::listener::listen;
-use crate::runtime::server::Wake;
+use crate::runtime::dealer::{self, Policy};
+use crate::runtime::setup::{SPIN, Setup};
 
 /// The registered row: by turns unless the policy is set.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "acceptor-handoff",
     summary: "one thread accepts and hands connections to pinned event loops, by turns",
+    accept_path: AcceptPath::HandOff,
     queue_discipline: QueueDiscipline::Partitioned,
+    scheduling: Scheduling::Pinned,
+    io: IoKind::Epoll,
     failure_mode: "the acceptor is the ceiling when connections are short, and even counts are not even load",
+    exposed_by: "one request per connection; a few connections that carry most requests",
     settings: &[POLICY, SPIN],
+    has_one_worker: false,
     start,
 };
 
@@ -49,9 +47,14 @@ pub const ARCHITECTURE: Architecture = Architecture {
 pub const LEAST_CONNECTIONS: Architecture = Architecture {
     name: "acceptor-handoff-least",
     summary: "one thread accepts and hands each connection to the event loop that has the fewest",
+    accept_path: AcceptPath::HandOff,
     queue_discipline: QueueDiscipline::Partitioned,
+    scheduling: Scheduling::Pinned,
+    io: IoKind::Epoll,
     failure_mode: "the acceptor is the ceiling when connections are short, and a quiet connection counts like a busy one",
+    exposed_by: "one request per connection; a few connections that carry most requests",
     settings: &[SPIN],
+    has_one_worker: false,
     start: start_least,
 };
 
@@ -62,90 +65,16 @@ const POLICY: Setting = Setting {
     check: reads::<Policy>,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Policy {
-    RoundRobin,
-    LeastConnections,
+fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    let policy = setup.config.setting(&POLICY)?;
+    start_with(setup, server, policy)
 }
 
-impl FromStr for Policy {
-    type Err = Problem;
-    fn from_str(text: &str) -> Result<Policy, Problem> {
-        match text {
-            "round-robin" => Ok(Policy::RoundRobin),
-            "least-connections" => Ok(Policy::LeastConnections),
-            _ => Err(Problem::unknown("policy", text, ["round-robin", "least-connections"], "")),
-        }
-    }
+fn start_least(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    start_with(setup, server, Policy::LeastConnections)
 }
 
-fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    start_with(config, ARCHITECTURE.name, config.setting(&POLICY)?)
-}
-
-fn start_least(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    start_with(config, LEAST_CONNECTIONS.name, Policy::LeastConnections)
-}
-
-fn start_with(config: &ServeConfig, name: &'static str, policy: Policy) -> Result<RunningServer, Problem> {
-    let setup = Setup::new(config, name, &config.seats)?;
-    let (listeners, addr) = listen(config, 1)?;
-    let mut server = setup.server(addr);
-    let mut workers = Vec::with_capacity(config.seats.len());
-    for (index, seat) in config.seats.iter().enumerate() {
-        let (inbox, outlet) = channel();
-        let wake = setup.spawn_loop(&mut server, index, *seat, Intake::Inbox(outlet))?;
-        workers.push(Hand { inbox, wake, given: 0 });
-    }
-    for listener in listeners {
-        let (site, control, workers) = (setup.site.clone(), setup.control.clone(), std::mem::take(&mut workers));
-        server.spawn("acceptor", config.seats.first().copied(), move || {
-            let (wake, acceptor) = Acceptor::new(listener, control)?;
-            let mut dealer = Dealer { policy, workers, next: 0, site: site.clone() };
-            Ok((wake, move || {
-                acceptor.run(SocketFlags::NONBLOCK, |stream| dealer.deal(stream), || site.stats.count_paused());
-            }))
-        })?;
-    }
-    Ok(server)
-}
-
-/// The acceptor's end of one worker.
-struct Hand {
-    inbox: Sender<TcpStream>,
-    wake: Wake,
-    /// Connections given so far. Less those the worker has closed, this is what it has, even if it has
-    /// not yet looked into its inbox.
-    given: u64,
-}
-
-struct Dealer {
-    policy: Policy,
-    workers: Vec<Hand>,
-    next: usize,
-    site: Arc<Site>,
-}
-
-impl Dealer {
-    fn deal(&mut self, stream: TcpStream) {
-        let chosen = match self.policy {
-            Policy::RoundRobin => self.next,
-            Policy::LeastConnections => self.least(),
-        };
-        self.next = (chosen + 1) % self.workers.len();
-        let hand = &mut self.workers[chosen];
-        // The worker is gone only when the server stops; then the connection is closed here.
-        if hand.inbox.send(stream).is_ok() {
-            hand.given += 1;
-            (hand.wake)();
-        }
-    }
-
-    /// The worker with the fewest connections; among equals the next in turn.
-    fn least(&self) -> usize {
-        let count = self.workers.len();
-        let turn = (0..count).map(|offset| (self.next + offset) % count);
-        let open = |index: usize| self.workers[index].given.saturating_sub(self.site.stats.worker(index).closed());
-        turn.min_by_key(|&index| open(index)).unwrap_or(0)
-    }
+fn start_with(setup: &mut Setup<'_>, server: &mut RunningServer, policy: Policy) -> Result<(), Problem> {
+    let listener = setup.listen_once()?;
+    dealer::spawn(setup, server, "acceptor", listener, 0..setup.seats.len(), policy)
 }

@@ -1,77 +1,83 @@
 //! One file per architecture: how connections and readiness events reach threads, and nothing else.
 //!
-//! Each file opens with an essay: what it is, who uses it, how requests queue, how it fails, and the
-//! workload that shows it.
+//! Each file opens with an essay: what it is, who uses it, how requests queue, how it fails, the workload
+//! that shows it, and what it does not show.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use corecurve_core::{CpuId, Nanos, Problem, Seat};
 
-use crate::config::{ServeConfig, Setting, reads};
-use crate::engine::Limits;
+use crate::config::ServeConfig;
+use crate::copies;
 use crate::handler::{Root, Site};
-use crate::runtime::event_loop::{EventLoop, Intake};
+use crate::registry::Architecture;
+use crate::runtime::listener::Port;
+use crate::runtime::procs::Processes;
 use crate::runtime::server::Control;
-use crate::runtime::worker::Worker;
+use crate::runtime::setup::{MAX_SPIN, SPIN, Setup};
+use crate::runtime::stats::Part;
 use crate::runtime::{RunningServer, Stats};
 
 pub mod acceptor_handoff;
+pub mod hybrid;
+pub mod io_uring;
+pub mod reuseport_cpu;
 pub mod shared_accept;
+pub mod shared_epoll;
 pub mod single_loop;
+pub mod staged;
 pub mod thread_per_connection;
 pub mod thread_per_core;
+pub mod tokio;
 pub mod work_stealing;
 
-/// How long an idle worker looks for events before it sleeps. Waking a sleeping core costs microseconds, in a
-/// virtual machine more, and the sender pays part of it; looking costs the core's time.
-pub(crate) const SPIN: Setting = Setting {
-    name: "spin",
-    default: "0us",
-    summary: "how long an idle worker keeps looking for events before it sleeps; at most 10ms",
-    check: reads::<Nanos>,
-};
-const MAX_SPIN: Nanos = Nanos(10_000_000);
-
-/// What every architecture has before it starts its first thread.
-struct Setup {
-    limits: Limits,
-    site: Arc<Site>,
-    control: Arc<Control>,
-    /// The setting `spin`.
-    spin: Duration,
+/// Starts `architecture`, whose settings were checked.
+pub(crate) fn start(config: &ServeConfig, architecture: &Architecture) -> Result<RunningServer, Problem> {
+    let slices = copies::slices(config)?;
+    let mut port = Port::find(config)?;
+    if copies::are_processes(config)? {
+        let reserved = port.reserve()?;
+        let (processes, notes) = Processes::start(config, &slices, port.addr(), reserved)?;
+        return Ok(RunningServer::of_processes(port.addr(), processes, notes));
+    }
+    if slices.len() > 1 {
+        port.share_from_now_on();
+    }
+    start_threads(config, architecture, &slices, port, None)
 }
 
-impl Setup {
-    /// Reads the limits, opens the root and zeroes counts for workers on `seats`.
-    fn new(config: &ServeConfig, name: &'static str, seats: &[Seat]) -> Result<Setup, Problem> {
-        let limits = config.effective_limits()?;
-        let root = config.root.as_deref().map(Root::open).transpose()?;
-        let cpus = seats.iter().map(|seat| Some(seat.cpu)).collect::<Vec<Option<CpuId>>>();
-        let site = Arc::new(Site::new(Stats::new(name, cpus), root));
-        let spin = config.setting::<Nanos>(&SPIN)?.min(MAX_SPIN).into();
-        Ok(Setup { limits, site, control: Arc::new(Control::default()), spin })
-    }
+/// Starts `architecture` as one of several processes on `port`.
+pub(crate) fn join(
+    config: &ServeConfig,
+    architecture: &Architecture,
+    port: Port,
+    part: Part,
+) -> Result<RunningServer, Problem> {
+    start_threads(config, architecture, std::slice::from_ref(&config.seats), port, Some(part))
+}
 
-    /// A server with these parts and no thread yet.
-    fn server(&self, addr: SocketAddr) -> RunningServer {
-        RunningServer::new(addr, self.site.clone(), self.control.clone())
+fn start_threads(
+    config: &ServeConfig,
+    architecture: &Architecture,
+    slices: &[Vec<Seat>],
+    mut port: Port,
+    part: Option<Part>,
+) -> Result<RunningServer, Problem> {
+    let used: Vec<&[Seat]> = slices.iter().map(|seats| architecture.used(seats)).collect();
+    let cpus: Vec<Option<CpuId>> = used.iter().flat_map(|seats| seats.iter()).map(|seat| Some(seat.cpu)).collect();
+    let root = config.root.as_deref().map(Root::open).transpose()?;
+    let site = Arc::new(Site::new(Stats::new(architecture.name, cpus).of_part(part), root));
+    let control = Arc::new(Control::default());
+    let mut server = RunningServer::new(site.clone(), control.clone());
+    let limits = config.effective_limits()?;
+    let spin = config.setting::<Nanos>(&SPIN)?.min(MAX_SPIN).into();
+    let mut first_row = 0;
+    for seats in used {
+        let (site, control) = (site.clone(), control.clone());
+        let mut setup = Setup { config, seats, limits, site, control, spin, first_row, port: &mut port };
+        (architecture.start)(&mut setup, &mut server)?;
+        first_row += seats.len();
     }
-
-    /// Starts event loop number `index` on `seat`.
-    fn spawn_loop(
-        &self,
-        server: &mut RunningServer,
-        index: usize,
-        seat: Seat,
-        intake: Intake,
-    ) -> Result<crate::runtime::server::Wake, Problem> {
-        let (site, limits, control, spin) = (self.site.clone(), self.limits, self.control.clone(), self.spin);
-        server.spawn(&format!("worker-{index}"), Some(seat), move || {
-            let worker = Worker::new(site, index, limits);
-            let (wake, event_loop) = EventLoop::new(worker, intake, control, spin)?;
-            Ok((wake, move || event_loop.run()))
-        })
-    }
+    server.listens_on(port.addr());
+    Ok(server)
 }

@@ -13,36 +13,38 @@
 //! nginx softens this by registering the listener anew every 16 accepts; here it is left as it is.
 //!
 //! **The workload that shows it**: many keep-alive connections opened at low load, then a step in load.
+//!
+//! **What it does not show**: the thundering herd itself; there is no mode without `EPOLLEXCLUSIVE`.
 
 use std::sync::Arc;
 
 use corecurve_core::Problem;
 
-use super::{SPIN, Setup};
-use crate::config::ServeConfig;
-use crate::registry::{Architecture, QueueDiscipline};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::registry::Architecture;
 use crate::runtime::RunningServer;
 use crate::runtime::event_loop::Intake;
-use crate::runtime::listener::listen;
+use crate::runtime::setup::{SPIN, Setup};
 
 /// The registered row.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "shared-accept",
     summary: "an event loop per pinned core, all waiting on one listener with EPOLLEXCLUSIVE",
+    accept_path: AcceptPath::SharedListener,
     queue_discipline: QueueDiscipline::Partitioned,
+    scheduling: Scheduling::Pinned,
+    io: IoKind::Epoll,
     failure_mode: "the last worker to sleep is woken first, so one worker collects the long-lived connections",
+    exposed_by: "keep-alive connections opened at low load, then a step in load",
     settings: &[SPIN],
+    has_one_worker: false,
     start,
 };
 
-fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    let setup = Setup::new(config, ARCHITECTURE.name, &config.seats)?;
-    let (listeners, addr) = listen(config, 1)?;
-    let mut server = setup.server(addr);
-    for listener in listeners.into_iter().map(Arc::new) {
-        for (index, seat) in config.seats.iter().enumerate() {
-            setup.spawn_loop(&mut server, index, *seat, Intake::Exclusive(listener.clone()))?;
-        }
+fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    let listener = Arc::new(setup.listen_once()?);
+    for index in 0..setup.seats.len() {
+        setup.spawn_loop(server, index, Intake::Exclusive(listener.clone()))?;
     }
-    Ok(server)
+    Ok(())
 }

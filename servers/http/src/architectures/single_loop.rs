@@ -9,33 +9,34 @@
 //! **Failure mode**: it never uses a second core, and one slow request delays every other connection.
 //!
 //! **The workload that shows it**: any with more than one core, or 1 % of requests that take milliseconds.
+//!
+//! **What it does not show**: anything about balance or sharing, since there is nobody to share with.
 
 use corecurve_core::Problem;
 
-use super::{SPIN, Setup};
-use crate::config::ServeConfig;
-use crate::registry::{Architecture, QueueDiscipline};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::registry::Architecture;
 use crate::runtime::RunningServer;
 use crate::runtime::event_loop::Intake;
-use crate::runtime::listener::listen;
+use crate::runtime::setup::{SPIN, Setup};
 
 /// The registered row.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "single-loop",
     summary: "one event loop on the first core; the base case every speed-up is measured against",
+    accept_path: AcceptPath::OneListener,
     queue_discipline: QueueDiscipline::Single,
+    scheduling: Scheduling::Pinned,
+    io: IoKind::Epoll,
     failure_mode: "one core is all it ever uses, and one slow request delays every other",
+    exposed_by: "any with more than one core; 1 % of requests that take milliseconds",
     settings: &[SPIN],
+    has_one_worker: true,
     start,
 };
 
-fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    let seats = &config.seats[..1];
-    let setup = Setup::new(config, ARCHITECTURE.name, seats)?;
-    let (listeners, addr) = listen(config, 1)?;
-    let mut server = setup.server(addr);
-    for (listener, seat) in listeners.into_iter().zip(seats) {
-        setup.spawn_loop(&mut server, 0, *seat, Intake::Own(listener))?;
-    }
-    Ok(server)
+fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    let listener = setup.listen_once()?;
+    setup.spawn_loop(server, 0, Intake::Own(listener))?;
+    Ok(())
 }

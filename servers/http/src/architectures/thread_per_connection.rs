@@ -16,6 +16,8 @@
 //! **The workload that shows it**: many connections with small requests. Conversely `dist=bimodal` shows
 //! what it does well.
 //!
+//! **What it does not show**: green threads, which keep the model and drop the kernel's part of its cost.
+//!
 //! Threads are not workers here, so the counts of `/stats` are kept per CPU: that of the row is the one the
 //! request ran on.
 
@@ -29,25 +31,29 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags};
 use slab::Slab;
 
-use super::Setup;
-use crate::config::ServeConfig;
 use crate::engine::{Connection, Limits, Next};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 use crate::handler::Site;
-use crate::registry::{Architecture, QueueDiscipline};
+use crate::registry::Architecture;
 use crate::runtime::RunningServer;
 use crate::runtime::acceptor::Acceptor;
-use crate::runtime::listener::listen;
 use crate::runtime::peer::{Watch, send, shut};
 use crate::runtime::server::GRACE;
+use crate::runtime::setup::Setup;
 use crate::runtime::worker::{Worker, sit_on_any, sweep_period};
 
 /// The registered row.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "thread-per-connection",
     summary: "a blocking thread per connection; the operating system schedules them over the server's cores",
+    accept_path: AcceptPath::HandOff,
     queue_discipline: QueueDiscipline::OsScheduled,
+    scheduling: Scheduling::OsThreads,
+    io: IoKind::Blocking,
     failure_mode: "a context switch per request and a stack per connection; degrades with many connections",
+    exposed_by: "many connections with small requests",
     settings: &[],
+    has_one_worker: false,
     start,
 };
 
@@ -56,29 +62,26 @@ const STACK_BYTES: usize = 256 << 10;
 /// Read buffer of a connection's thread.
 const READ_BYTES: usize = 16 << 10;
 
-fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    let setup = Setup::new(config, ARCHITECTURE.name, &config.seats)?;
-    let (listeners, addr) = listen(config, 1)?;
-    let mut server = setup.server(addr);
-    for listener in listeners {
-        let (limits, site, control) = (setup.limits, setup.site.clone(), setup.control.clone());
-        let seats = config.seats.clone();
-        server.spawn("acceptor", None, move || {
-            // Threads inherit the CPUs of the one that starts them.
-            sit_on_any(&seats)?;
-            let (wake, acceptor) = Acceptor::new(listener, control)?;
-            let house = Arc::new(House { site, limits, seats, guests: Mutex::default(), changed: Condvar::new() });
-            Ok((wake, move || {
-                acceptor.run(
-                    SocketFlags::empty(),
-                    |stream| house.clone().admit(stream),
-                    || house.site.stats.count_paused(),
-                );
-                house.close();
-            }))
-        })?;
-    }
-    Ok(server)
+fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    let listener = setup.listen_once()?;
+    let (limits, site, control) = (setup.limits, setup.site.clone(), setup.control.clone());
+    let (seats, first_row) = (setup.seats.to_vec(), setup.row(0));
+    server.spawn("acceptor", None, move || {
+        // Threads inherit the CPUs of the one that starts them.
+        sit_on_any(&seats)?;
+        let (wake, acceptor) = Acceptor::new(listener, control)?;
+        let house =
+            Arc::new(House { site, limits, seats, first_row, guests: Mutex::default(), changed: Condvar::new() });
+        Ok((wake, move || {
+            acceptor.run(
+                SocketFlags::empty(),
+                |stream| house.clone().admit(stream),
+                || house.site.stats.count_paused(),
+            );
+            house.close();
+        }))
+    })?;
+    Ok(())
 }
 
 /// All connections and what their threads share.
@@ -86,6 +89,8 @@ struct House {
     site: Arc<Site>,
     limits: Limits,
     seats: Vec<Seat>,
+    /// The row of the first seat in the counts.
+    first_row: usize,
     /// The open connections, so that a stopping server can wake their threads.
     guests: Mutex<Slab<Arc<TcpStream>>>,
     /// Signalled when one ends.
@@ -116,7 +121,7 @@ impl House {
     /// The row of the CPU this thread is on right now.
     fn row(&self) -> usize {
         let cpu = rustix::thread::sched_getcpu();
-        self.seats.iter().position(|seat| seat.cpu.0 as usize == cpu).unwrap_or(0)
+        self.first_row + self.seats.iter().position(|seat| seat.cpu.0 as usize == cpu).unwrap_or(0)
     }
 
     /// Lets requests in progress finish, then closes what is left.
@@ -185,13 +190,13 @@ impl Guest {
                         n => connection.receive(&worker.buffer[..n], &mut worker.app),
                     })
                 }
-                Next::Write => send(&stream, &mut connection),
+                Next::Write => send(&*stream, &mut connection),
                 Next::Resume => {
                     connection.resume(&mut worker.app);
                     Ok(())
                 }
                 Next::Shut => {
-                    shut(&stream, &mut connection);
+                    shut(&*stream, &mut connection);
                     Ok(())
                 }
                 Next::Close => break,

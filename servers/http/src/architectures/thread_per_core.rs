@@ -15,32 +15,36 @@
 //! ones stay that way, and a worker stuck in one slow request strands everything the kernel queued for it.
 //!
 //! **The workload that shows it**: few long-lived connections, or `work` with `dist=bimodal` under a tight SLO.
+//!
+//! **What it does not show**: what a hash that follows the network card would do; on loopback nothing is
+//! steered, and the receiving work is done on the sender's core (see `reuseport-cpu`).
 
 use corecurve_core::Problem;
 
-use super::{SPIN, Setup};
-use crate::config::ServeConfig;
-use crate::registry::{Architecture, QueueDiscipline};
+use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::registry::Architecture;
 use crate::runtime::RunningServer;
 use crate::runtime::event_loop::Intake;
-use crate::runtime::listener::listen;
+use crate::runtime::setup::{SPIN, Setup};
 
 /// The registered row.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "thread-per-core",
     summary: "an event loop and an SO_REUSEPORT listener per pinned core; nothing shared",
+    accept_path: AcceptPath::HashedListeners,
     queue_discipline: QueueDiscipline::Partitioned,
+    scheduling: Scheduling::Pinned,
+    io: IoKind::Epoll,
     failure_mode: "the kernel's hash spreads few connections unevenly, and a slow request strands those behind it",
+    exposed_by: "few long-lived connections; `work` with `dist=bimodal` under a tight SLO",
     settings: &[SPIN],
+    has_one_worker: false,
     start,
 };
 
-fn start(config: &ServeConfig) -> Result<RunningServer, Problem> {
-    let setup = Setup::new(config, ARCHITECTURE.name, &config.seats)?;
-    let (listeners, addr) = listen(config, config.seats.len())?;
-    let mut server = setup.server(addr);
-    for (index, (listener, seat)) in listeners.into_iter().zip(&config.seats).enumerate() {
-        setup.spawn_loop(&mut server, index, *seat, Intake::Own(listener))?;
+fn start(setup: &mut Setup<'_>, server: &mut RunningServer) -> Result<(), Problem> {
+    for (index, listener) in setup.listen(setup.seats.len())?.into_iter().enumerate() {
+        setup.spawn_loop(server, index, Intake::Own(listener))?;
     }
-    Ok(server)
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! How much a client may ask of a connection before it is refused.
 
 use corecurve_core::Nanos;
+use serde::{Deserialize, Serialize};
 
 /// Bounds on one connection and on all of them.
 ///
 /// With the defaults a connection never holds more than about 1.2 MiB, whatever the client sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest request line in bytes without its CRLF; longer is 414.
     pub line_bytes: usize,

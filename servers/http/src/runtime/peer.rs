@@ -1,9 +1,10 @@
 //! A socket and the protocol state on it.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use super::worker::{Worker, millis};
 use crate::engine::{Connection, Front, Limits, Next, Phase};
@@ -121,6 +122,11 @@ impl Peer {
         }
     }
 
+    /// Notes where the connection stands after something was done to it elsewhere than in [`Peer::pump`].
+    pub fn note_progress(&mut self, now_ms: u64) {
+        self.watch.note(&self.connection, now_ms);
+    }
+
     /// Ends a connection that has waited too long, and pumps it; `Keep` if its time is not over.
     pub fn check_time(&mut self, worker: &mut Worker) -> Outcome {
         if !self.is_overdue(worker) {
@@ -172,7 +178,7 @@ impl Watch {
 
 /// Sends what the connection has at its front, once.
 #[inline]
-pub(crate) fn send(stream: &TcpStream, connection: &mut Connection) -> Result<(), Errno> {
+pub(crate) fn send(stream: &impl AsFd, connection: &mut Connection) -> Result<(), Errno> {
     let n = match connection.outbox().front() {
         Front::Nothing => 0,
         Front::Bytes { bytes, more } => {
@@ -194,8 +200,8 @@ pub(crate) fn send(stream: &TcpStream, connection: &mut Connection) -> Result<()
 }
 
 /// Tells the client that no more replies come.
-pub(crate) fn shut(stream: &TcpStream, connection: &mut Connection) {
-    match stream.shutdown(Shutdown::Write) {
+pub(crate) fn shut(stream: &impl AsFd, connection: &mut Connection) {
+    match rustix::net::shutdown(stream, Shutdown::Write) {
         Ok(()) => connection.was_shut(),
         Err(_) => connection.abort(),
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use corecurve_core::{Problem, Seat};
 
-use super::stats::{ServerStats, Stats};
+use super::procs::Processes;
+use super::stats::ServerStats;
 use super::worker::sit;
 use crate::handler::Site;
 
@@ -37,13 +38,21 @@ impl Control {
     }
 }
 
+/// Where the counts are.
+enum Source {
+    Here(Arc<Site>),
+    There(Processes),
+}
+
 /// A server that is listening. Dropping it stops it.
 pub struct RunningServer {
     addr: SocketAddr,
-    site: Arc<Site>,
+    /// What does the work: threads of this process, or others.
+    counts: Source,
     control: Arc<Control>,
     threads: Vec<JoinHandle<()>>,
     wakes: Vec<Wake>,
+    notes: Vec<String>,
 }
 
 impl std::fmt::Debug for RunningServer {
@@ -55,8 +64,31 @@ impl std::fmt::Debug for RunningServer {
 
 impl RunningServer {
     /// A server without threads; [`RunningServer::spawn`] adds them.
-    pub(crate) fn new(addr: SocketAddr, site: Arc<Site>, control: Arc<Control>) -> RunningServer {
-        RunningServer { addr, site, control, threads: Vec::new(), wakes: Vec::new() }
+    pub(crate) fn new(site: Arc<Site>, control: Arc<Control>) -> RunningServer {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 0));
+        let counts = Source::Here(site);
+        RunningServer { addr, counts, control, threads: Vec::new(), wakes: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A server whose copies are processes.
+    pub(crate) fn of_processes(addr: SocketAddr, processes: Processes, notes: Vec<String>) -> RunningServer {
+        let counts = Source::There(processes);
+        RunningServer { addr, counts, control: Arc::default(), threads: Vec::new(), wakes: Vec::new(), notes }
+    }
+
+    /// Notes where it listens.
+    pub(crate) fn listens_on(&mut self, addr: SocketAddr) {
+        self.addr = addr;
+    }
+
+    /// Adds something that must be known about its numbers.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// What must be known about its numbers: where it is not quite what its name says.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Starts a thread, pins it, lets it set itself up and waits until that is done.
@@ -95,21 +127,22 @@ impl RunningServer {
 
     /// The counts so far.
     pub fn stats(&self) -> ServerStats {
-        self.site.stats.snapshot()
-    }
-
-    /// The live counts, for more than one look.
-    pub(crate) fn live(&self) -> &Stats {
-        &self.site.stats
+        match &self.counts {
+            Source::Here(site) => site.stats.snapshot(),
+            Source::There(processes) => processes.counts(),
+        }
     }
 
     /// Stops listening, gives requests in progress a second to finish, and joins every thread.
     ///
     /// # Errors
-    /// When a worker panicked.
+    /// When a worker panicked, or a process did not end as it should.
     pub fn stop(mut self) -> Result<ServerStats, Problem> {
         self.stop_threads()?;
-        Ok(self.stats())
+        match &mut self.counts {
+            Source::Here(site) => Ok(site.stats.snapshot()),
+            Source::There(processes) => processes.stop(),
+        }
     }
 
     fn stop_threads(&mut self) -> Result<(), Problem> {

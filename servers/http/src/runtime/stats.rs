@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct Stats {
     architecture: &'static str,
+    part: Option<Part>,
     workers: Box<[CachePadded<WorkerStats>]>,
     /// Connections closed at once because too many were open.
     refused: CachePadded<AtomicU64>,
@@ -38,18 +39,20 @@ impl Stats {
             busy_ns: AtomicU64::new(0),
         };
         let workers = cpus.into_iter().map(worker).map(CachePadded::new).collect();
-        Stats { architecture, workers, refused: CachePadded::default(), paused: CachePadded::default() }
+        Stats { architecture, part: None, workers, refused: CachePadded::default(), paused: CachePadded::default() }
+    }
+
+    /// The same, of one of several processes.
+    #[must_use]
+    pub(crate) fn of_part(mut self, part: Option<Part>) -> Stats {
+        self.part = part;
+        self
     }
 
     /// The counts of worker `index`.
     #[inline]
     pub fn worker(&self, index: usize) -> &WorkerStats {
         &self.workers[index]
-    }
-
-    /// Number of workers.
-    pub fn workers(&self) -> usize {
-        self.workers.len()
     }
 
     /// Open connections of all workers.
@@ -80,15 +83,10 @@ impl Stats {
             },
         };
         let workers: Vec<WorkerRow> = self.workers.iter().enumerate().map(row).collect();
-        let mut totals = Counts::default();
-        for worker in &workers {
-            totals.connections_accepted += worker.counts.connections_accepted;
-            totals.connections_open += worker.counts.connections_open;
-            totals.requests += worker.counts.requests;
-            totals.busy_ns += worker.counts.busy_ns;
-        }
+        let totals = Counts::sum(workers.iter().map(|worker| &worker.counts));
         ServerStats {
             architecture: self.architecture.to_owned(),
+            part: self.part,
             workers,
             totals,
             connections_refused: self.refused.load(Relaxed),
@@ -143,6 +141,9 @@ impl WorkerStats {
 pub struct ServerStats {
     /// The architecture's registered name.
     pub architecture: String,
+    /// Of which process these are the counts, where there are several; the others' are not in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// One row per worker.
     pub workers: Vec<WorkerRow>,
     /// The sum of the rows.
@@ -151,6 +152,46 @@ pub struct ServerStats {
     pub connections_refused: u64,
     /// Times accepting paused because no descriptor was left; connections then wait in the kernel's queue.
     pub accept_pauses: u64,
+}
+
+/// One of several processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its number, from 0.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl ServerStats {
+    /// The counts of several processes as those of one server, rows numbered anew.
+    pub(crate) fn sum<'a>(parts: impl Iterator<Item = &'a ServerStats>) -> ServerStats {
+        let mut sum = ServerStats::default();
+        for part in parts {
+            sum.architecture.clone_from(&part.architecture);
+            sum.workers.extend(part.workers.iter().cloned());
+            sum.connections_refused += part.connections_refused;
+            sum.accept_pauses += part.accept_pauses;
+        }
+        for (number, row) in sum.workers.iter_mut().enumerate() {
+            row.worker = number;
+        }
+        sum.totals = Counts::sum(sum.workers.iter().map(|row| &row.counts));
+        sum
+    }
+}
+
+impl Counts {
+    fn sum<'a>(all: impl Iterator<Item = &'a Counts>) -> Counts {
+        let mut sum = Counts::default();
+        for counts in all {
+            sum.connections_accepted += counts.connections_accepted;
+            sum.connections_open += counts.connections_open;
+            sum.requests += counts.requests;
+            sum.busy_ns += counts.busy_ns;
+        }
+        sum
+    }
 }
 
 /// The counts of one worker.

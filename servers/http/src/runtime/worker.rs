@@ -48,6 +48,11 @@ impl Worker {
         self.app.set_worker(index);
     }
 
+    /// Its row in the counts.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// Takes over the time of a batch of events. Cost: none unless 100 ms have passed.
     #[inline]
     pub fn tick(&mut self, now: Instant) {

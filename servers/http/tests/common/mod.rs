@@ -2,12 +2,50 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use corecurve_core::CpuId;
 use corecurve_servers::engine::{Connection, Front, Limits, Next};
 use corecurve_servers::handler::{App, Root, Site};
 use corecurve_servers::runtime::Stats;
+use corecurve_servers::{RunningServer, ServeConfig, registry};
+
+/// Three workers on the CPUs there are.
+pub fn config(architecture: &str) -> ServeConfig {
+    let cpus = rustix::thread::sched_getaffinity(None).unwrap();
+    let mine: Vec<u32> = (0..1024).filter(|&cpu| cpus.is_set(cpu as usize)).collect();
+    let mut config = ServeConfig::new(architecture, (0..3).map(|i| CpuId(mine[i % mine.len()])));
+    if architecture == "reuseport-cpu" {
+        // On loopback it is refused for good reason, which is not what is asked here.
+        config.settings.insert("path".to_owned(), "ignore".to_owned());
+    }
+    config
+}
+
+/// Starts a server; `None` for one that is refused, with advice, because the kernel offers no io_uring or the build no tokio.
+pub fn start(config: &ServeConfig) -> Option<RunningServer> {
+    match registry::start(config) {
+        Ok(server) => Some(server),
+        Err(problem) => {
+            let no_ring = config.architecture == "io-uring" && problem.seen.starts_with("io_uring cannot be used");
+            let no_tokio = !cfg!(feature = "tokio") && problem.seen == "this build has no tokio";
+            let is_excused = no_ring || no_tokio;
+            assert!(is_excused && problem.help.is_some(), "{}: {problem}", config.architecture);
+            None
+        }
+    }
+}
+
+/// Without SO_REUSEPORT a bind fails as long as anybody listens. A process that another test is just starting holds
+/// what this one had open for the moment between its fork and its exec, so a second look may be needed.
+pub fn assert_free(name: &str, addr: SocketAddr) {
+    let is_free = (0..400).any(|look| {
+        std::thread::sleep(Duration::from_millis(if look == 0 { 0 } else { 5 }));
+        TcpListener::bind(addr).is_ok()
+    });
+    assert!(is_free, "{name} still listens on {addr}");
+}
 
 /// One reply, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +132,9 @@ impl Client {
     /// Everything up to the end of the stream; a reset counts as an end.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.unread);
-        let _ = self.stream.read_to_end(&mut rest);
+        if let Err(error) = self.stream.read_to_end(&mut rest) {
+            assert!(error.kind() != std::io::ErrorKind::WouldBlock, "still open after {rest:?}");
+        }
         rest
     }
 
