@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use corecurve_core::Nanos;
-use corecurve_engine::recorder::Recorder;
+use corecurve_engine::recorder::{Keeps, Recorder};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const WINDOW: Nanos = Nanos(1_000_000_000);
@@ -32,7 +32,7 @@ fn recorder(c: &mut Criterion) {
     group.bench_function("due, sent, ok", |b| b.iter(|| book(black_box(&mut books), OPERATIONS)));
     group.finish();
     c.bench_function("recorder/percentiles", |b| b.iter(|| black_box(&books).latency(OPERATIONS)));
-    c.bench_function("recorder/reset", |b| b.iter(|| books.reset(WINDOW, &limits, Nanos(50_000))));
+    c.bench_function("recorder/reset", |b| b.iter(|| books.reset(WINDOW, &limits, Nanos(50_000), Keeps::Intervals)));
 }
 
 criterion_group!(benches, recorder);
