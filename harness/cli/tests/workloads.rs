@@ -45,7 +45,7 @@ fn ask(address: SocketAddr, workload: &mut HttpWorkload, count: u64) -> Vec<(Out
                 }
             }
         };
-        answers.push((outcome, workload.payload(&decoder)));
+        answers.push((outcome, workload.told(&decoder).service_ns));
     }
     let end = connection.read(&mut [0; 1]).unwrap();
     assert_eq!(end, 0, "the server keeps a connection that it was asked to close");

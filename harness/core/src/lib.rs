@@ -39,4 +39,4 @@ pub use spec::Spec;
 pub use target::{Endpoint, Pid, Running, Start, Target, TargetStats, VirtualServer};
 pub use units::{Nanos, Rate};
 pub use validity::{Reason, Rule};
-pub use wire::{Decoded, Outcome, Wire, Workload};
+pub use wire::{Decoded, Outcome, Told, Wire, Workload};

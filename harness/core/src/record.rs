@@ -117,7 +117,7 @@ impl TrialRecord {
 pub struct Replay {
     /// Operations replayed.
     pub count: u64,
-    /// Mean of the service times told, nanoseconds.
+    /// Mean time an operation kept the server occupied: the service told and the handling around it, nanoseconds.
     pub service_mean_ns: f64,
     /// Median of measured minus replayed latency, nanoseconds.
     pub error_p50_ns: i64,

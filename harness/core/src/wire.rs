@@ -24,11 +24,20 @@ pub trait Wire: Workload {
     fn decode(&self, op: &Self::Op, decoder: &mut Self::Decoder, input: &[u8], verify: bool) -> Decoded;
     /// The target closed the connection: what that means for an answer read up to here.
     fn closed(&self, op: &Self::Op, decoder: &mut Self::Decoder) -> Outcome;
-    /// A number the answer carried for replay (e.g. the service time in ns), after [`Decoded::Done`].
-    fn payload(&self, decoder: &Self::Decoder) -> u64 {
+    /// What the answer told of its own service, after [`Decoded::Done`].
+    fn told(&self, decoder: &Self::Decoder) -> Told {
         let _ = decoder;
-        0
+        Told::default()
     }
+}
+
+/// What an answer told of its own service, so that a trial can be replayed. Zero where it told nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Time spent on the request itself, nanoseconds.
+    pub service_ns: u64,
+    /// When that ended, on the monotonic clock of the target's machine, nanoseconds.
+    pub ended_ns: u64,
 }
 
 /// What [`Wire::decode`] found.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use corecurve_core::{Decoded, Outcome, Rng, Wire, Workload};
+use corecurve_core::{Decoded, Outcome, Rng, Told, Wire, Workload};
 
 use crate::request::{Method, Recipe, Template};
 use crate::response::{Decoder, Expect, Memo};
@@ -64,7 +64,7 @@ impl Wire for HttpWorkload {
         decoder.closed(&self.expect)
     }
 
-    fn payload(&self, decoder: &Decoder) -> u64 {
-        decoder.payload()
+    fn told(&self, decoder: &Decoder) -> Told {
+        decoder.told()
     }
 }

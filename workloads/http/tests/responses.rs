@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use corecurve_core::ErrorClass::{Closed, Protocol, Status, WrongBody};
-use corecurve_core::{Decoded, ErrorClass, Outcome, Settings, Wire};
+use corecurve_core::{Decoded, ErrorClass, Outcome, Settings, Told, Wire};
 use corecurve_http::{HttpWorkload, Op, http_workload};
 use proptest::prelude::*;
 
@@ -299,18 +299,18 @@ fn one_decoder_reads_answer_after_answer_and_keeps_them_apart() {
     let work = http_workload("work", &Settings::new()).unwrap().make(0, 1);
     let mut decoder = Default::default();
     for spun in [1_u64, 200_123, 7] {
-        let body = format!("{{\"id\":{:>20},\"spun_ns\":{spun:>20}}}\n", 5);
+        let body = format!("{{\"id\":{:>20},\"spun_ns\":{spun:>20},\"end_ns\":{:>20}}}\n", 5, spun + 9);
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let (first, second) = answer.as_bytes().split_at(60);
         assert_eq!(work.decode(&Op::default(), &mut decoder, first, false), Decoded::Partial { consumed: 60 });
         let done = Decoded::Done { consumed: second.len(), outcome: Outcome::Ok, keep_alive: true };
         assert_eq!(work.decode(&Op::default(), &mut decoder, second, false), done);
-        assert_eq!(work.payload(&decoder), spun);
+        assert_eq!(work.told(&decoder), Told { service_ns: spun, ended_ns: spun + 9 });
     }
     let bare = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     let done = Decoded::Done { consumed: bare.len(), outcome: Outcome::Failed(WrongBody), keep_alive: true };
     assert_eq!(work.decode(&Op::default(), &mut decoder, bare, false), done);
-    assert_eq!(work.payload(&decoder), 0, "the last answer's number must not be taken for this one's");
+    assert_eq!(work.told(&decoder), Told::default(), "the last answer's number must not be taken for this one's");
 }
 
 #[test]

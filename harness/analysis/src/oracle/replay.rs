@@ -9,7 +9,7 @@ use corecurve_core::Nanos;
 /// one, Kiefer–Wolfowitz for several. No distribution is assumed, so measured minus replayed is the measurement's
 /// and the server's own overhead, operation by operation.
 ///
-/// Arrivals ascend; the shorter of the two slices ends it. Costs n log(servers).
+/// Served in the order given; the shorter of the two slices ends it. Costs n log(servers).
 pub fn replay(arrivals: &[Nanos], services: &[Nanos], servers: usize) -> Vec<Nanos> {
     let mut free: BinaryHeap<Reverse<Nanos>> = (0..servers.max(1)).map(|_| Reverse(Nanos::ZERO)).collect();
     let mut sojourns = Vec::with_capacity(arrivals.len().min(services.len()));

@@ -6,7 +6,7 @@ use corecurve_report::terminal::Check;
 
 use super::Context;
 use super::bench::Bench;
-use crate::replay::errors;
+use crate::replay::{errors, served};
 
 /// Mean service time asked for.
 const MEAN: &str = "200us";
@@ -22,7 +22,7 @@ pub fn replay(_: &Context) -> Result<Vec<Check>, Problem> {
     let output = bench.trial(ArrivalKind::Poisson, Load::Open(RATE), WINDOW, &[Nanos::MILLI * 5]);
     bench.stop()?;
     let rows = output?.trace.unwrap_or_default();
-    let errors = errors(&rows);
+    let errors = errors(&served(&rows));
     let at = |q: f64| errors.get(((errors.len() as f64 * q) as usize).min(errors.len().saturating_sub(1))).copied();
     let (p50, p99) = (at(0.5).unwrap_or(i64::MAX), at(0.99).unwrap_or(i64::MAX));
     let shown = |ns: i64| format!("{}{}", if ns < 0 { "−" } else { "" }, Nanos(ns.unsigned_abs()));

@@ -1,6 +1,6 @@
 //! [`Connection`]: one socket and the operation in flight on it.
 
-use corecurve_core::{ErrorClass, Outcome, Wire};
+use corecurve_core::{ErrorClass, Outcome, Told, Wire};
 use mio::net::TcpStream;
 
 /// An operation on the wire.
@@ -22,7 +22,7 @@ pub(crate) struct Ended<Op> {
     pub flight: Flight<Op>,
     pub outcome: Outcome,
     pub done: u64,
-    pub payload: u64,
+    pub told: Told,
 }
 
 /// What became of a connection.

@@ -1,6 +1,6 @@
 //! [`TrialSetup`] and [`TrialOutput`]: what a trial is told and what it gives back.
 
-use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, TrialRecord, TrialRequest};
+use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, Told, TrialRecord, TrialRequest};
 
 use crate::recorder::TrialHistograms;
 use crate::schedule::Schedule;
@@ -127,8 +127,8 @@ pub struct TraceRow {
     pub sent_ns: u64,
     /// When its correct answer was complete; `u64::MAX` if it failed or was never answered.
     pub done_ns: u64,
-    /// The number its answer carried.
-    pub payload: u64,
+    /// What its answer told; the end of its service from the trial's start as well, 0 if it told none.
+    pub told: Told,
 }
 
 /// What a trial gives back.

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use corecurve_core::{ErrorClass, Load, Nanos, TrialRecord, VirtualServer};
+use corecurve_core::{ErrorClass, Load, Nanos, Told, TrialRecord, VirtualServer};
 
 use super::assemble::{Planned, World, assemble, on_time_within};
 use super::setup::{TraceRow, TrialOutput, TrialSetup};
@@ -214,7 +214,7 @@ impl<'a> Simulation<'a> {
         self.recorder.due_at_once(due);
         if let Some(trace) = &mut self.trace {
             let done_ns = done.unwrap_or(u64::MAX);
-            trace.push(TraceRow { id, intended_ns: due, sent_ns: due, done_ns, payload: 0 });
+            trace.push(TraceRow { id, intended_ns: due, sent_ns: due, done_ns, told: Told::default() });
         }
         done
     }

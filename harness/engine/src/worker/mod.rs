@@ -25,7 +25,7 @@ pub(crate) use busy::Busy;
 use std::num::NonZeroU64;
 
 use corecurve_core::rng::{mix, splitmix};
-use corecurve_core::{CpuSet, ErrorClass, Load, Nanos, Outcome, Problem, Rng, Wire};
+use corecurve_core::{CpuSet, ErrorClass, Load, Nanos, Outcome, Problem, Rng, Told, Wire};
 use corecurve_machine::ExecPolicy;
 use corecurve_machine::clock;
 use corecurve_machine::pin::{PinAudit, pin_current_thread};
@@ -334,7 +334,7 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
 
     #[inline]
     fn book(&mut self, ended: Ended<W::Op>) {
-        let Ended { flight, outcome, done, payload } = ended;
+        let Ended { flight, outcome, done, told } = ended;
         self.now = self.now.max(done);
         self.totals.completed += 1;
         self.totals.latency_sum += done.saturating_sub(flight.intended);
@@ -348,7 +348,7 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
                 UNDECIDED
             }
         };
-        self.note(flight.id, flight.intended, flight.sent, done_ns, payload);
+        self.note(flight.id, flight.intended, flight.sent, done_ns, told);
     }
 
     /// Without any connection at all, a connection that could not be made is the failure of the operation that waited
@@ -371,16 +371,17 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
         self.totals.due += 1;
         self.totals.completed += 1;
         self.totals.latency_sum += self.now.saturating_sub(intended);
-        self.note(id, intended, self.now, UNDECIDED, 0);
+        self.note(id, intended, self.now, UNDECIDED, Told::default());
     }
 
     /// Adds a row to the trace while there is room made for it.
     #[inline]
-    fn note(&mut self, id: u64, intended: u64, sent: u64, done: u64, payload: u64) {
+    fn note(&mut self, id: u64, intended: u64, sent: u64, done: u64, told: Told) {
         let since_start = |at: u64| if at == UNDECIDED { at } else { at.saturating_sub(self.start) };
         if let Some(trace) = self.trace.as_mut().filter(|trace| trace.len() < trace.capacity()) {
             let (intended_ns, sent_ns, done_ns) = (since_start(intended), since_start(sent), since_start(done));
-            trace.push(TraceRow { id, intended_ns, sent_ns, done_ns, payload });
+            let told = Told { ended_ns: told.ended_ns.saturating_sub(self.start), ..told };
+            trace.push(TraceRow { id, intended_ns, sent_ns, done_ns, told });
         }
     }
 
@@ -411,7 +412,7 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
         let in_flight: Vec<_> = self.pool.flights().copied().collect();
         for flight in in_flight {
             self.recorder.unanswered(flight.intended);
-            self.note(flight.id, flight.intended, flight.sent, UNDECIDED, 0);
+            self.note(flight.id, flight.intended, flight.sent, UNDECIDED, Told::default());
         }
         let starved = !self.pool.has_free();
         while self.next_due != UNDECIDED {
@@ -423,7 +424,7 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
             let id = self.next_id();
             self.recorder.due(intended);
             self.recorder.never_sent(intended, starved);
-            self.note(id, intended, UNDECIDED, UNDECIDED, 0);
+            self.note(id, intended, UNDECIDED, UNDECIDED, Told::default());
         }
         let failed = ErrorClass::ALL.into_iter().zip(self.failed_connections).filter(|(_, n)| *n > 0);
         Report {

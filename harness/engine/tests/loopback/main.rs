@@ -197,11 +197,11 @@ fn load_workers_share_the_schedule() {
     let inspection = inspect(&setup.schedule(2).unwrap(), &window, Nanos::MAX);
     assert_eq!(inspection.sha256, record.schedule_sha256);
     assert_eq!(inside.len() as u64, inspection.scheduled);
-    // Ids are unique, stamps in order, payloads belong to their operation.
+    // Ids are unique, stamps in order, what answers told belongs to their operation.
     let ids: std::collections::BTreeSet<u64> = rows.iter().map(|row| row.id).collect();
     assert_eq!(ids.len(), rows.len());
     assert!(rows.iter().all(|row| row.intended_ns <= row.sent_ns && row.sent_ns < row.done_ns));
-    assert!(rows.iter().all(|row| row.payload == row.id * 10));
+    assert!(rows.iter().all(|row| row.told.service_ns == row.id * 10));
     assert!(rows.is_sorted_by_key(|row| row.intended_ns));
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use corecurve_core::{
     ArrivalKind, CellId, CpuId, Decoded, Endpoint, ErrorClass, Load, Nanos, Outcome, Pid, Placed, Problem, Purpose,
-    Rate, Rng, Running, Seat, TargetStats, TrialRequest, Wire, Workload,
+    Rate, Rng, Running, Seat, TargetStats, Told, TrialRequest, Wire, Workload,
 };
 use corecurve_engine::{StopFlag, TrialOutput, TrialSetup, run_trial};
 
@@ -51,8 +51,8 @@ impl Wire for Lines {
     fn closed(&self, _: &u64, _: &mut u64) -> Outcome {
         Outcome::Failed(ErrorClass::Closed)
     }
-    fn payload(&self, decoder: &u64) -> u64 {
-        *decoder
+    fn told(&self, decoder: &u64) -> Told {
+        Told { service_ns: *decoder, ended_ns: 0 }
     }
 }
 

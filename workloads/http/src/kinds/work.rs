@@ -33,7 +33,7 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
         let seed = values.text("seed").map_or(Ok("{seed}".to_owned()), plain_number);
         let seed = values.keep("seed", seed);
         let path = format!("/work?dist={}&mean={}&seed={}&id={{id}}", shape?, exact_time(mean?), seed?);
-        let content = Content::Field(b"\"spun_ns\":");
+        let content = Content::Service([b"\"spun_ns\":", b"\"end_ns\":"]);
         Some(Recipe { method: Method::Get, path, body: Vec::new(), status: 200, content })
     },
 };

@@ -1,5 +1,7 @@
 //! What a right answer contains, checked piece by piece as it arrives.
 
+use corecurve_core::Told;
+
 /// The content that counts as right.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -16,9 +18,9 @@ pub enum Content {
     },
     /// Anything that contains this text.
     Contains(Search),
-    /// Text that holds this label followed, after spaces, by a number: the answer's payload. Read in every
-    /// answer, not only in sampled ones, because every operation is replayed.
-    Field(&'static [u8]),
+    /// Text that holds these two labels in this order, each followed, after spaces, by a number: how long the service
+    /// took and when it ended. Read in every answer, not only in sampled ones, because every operation is replayed.
+    Service([&'static [u8]; 2]),
 }
 
 /// A text to look for, with its Knuth–Morris–Pratt table, so that it is found across any cut.
@@ -60,7 +62,9 @@ pub(crate) struct Seen {
     bytes: u64,
     differs: bool,
     matched: u16,
-    number: Number,
+    /// Which of the two numbers is read.
+    field: u8,
+    numbers: [Number; 2],
 }
 
 /// A number being read after its label.
@@ -92,7 +96,7 @@ impl Content {
                     seen.matched = search.step(seen.matched, *byte);
                 }
             }
-            Content::Field(label) => seen.read_number(label, piece),
+            Content::Service(labels) => seen.read_numbers(labels, piece),
             _ => {}
         }
         seen.bytes += piece.len() as u64;
@@ -105,7 +109,7 @@ impl Content {
             Content::Exactly(bytes) => seen.bytes == bytes.len() as u64 && !seen.differs,
             Content::Repeats { len, .. } => seen.bytes == *len && !seen.differs,
             Content::Contains(search) => !verify || usize::from(seen.matched) == search.needle.len(),
-            Content::Field(_) => matches!(seen.number, Number::Read(_)),
+            Content::Service(_) => seen.numbers.iter().all(|number| matches!(number, Number::Read(_))),
         }
     }
 }
@@ -117,14 +121,19 @@ fn repeats(pattern: &[u8; 64], from: u64, piece: &[u8]) -> bool {
 }
 
 impl Seen {
-    /// The number read, or 0.
-    pub(crate) fn payload(&self) -> u64 {
-        if let Number::Read(number) = self.number { number } else { 0 }
+    /// The numbers read, or zeros.
+    pub(crate) fn told(&self) -> Told {
+        match self.numbers {
+            [Number::Read(service_ns), Number::Read(ended_ns)] => Told { service_ns, ended_ns },
+            _ => Told::default(),
+        }
     }
 
-    fn read_number(&mut self, label: &[u8], piece: &[u8]) {
+    fn read_numbers(&mut self, labels: &[&[u8]; 2], piece: &[u8]) {
         for byte in piece {
-            match self.number {
+            let Some(label) = labels.get(usize::from(self.field)) else { break };
+            let number = &mut self.numbers[usize::from(self.field)];
+            match *number {
                 Number::Absent if usize::from(self.matched) < label.len() => {
                     // Labels start with a quote that does not occur again before their end but as their last-but-one
                     // byte, so a mismatch can only begin anew at the byte at hand.
@@ -132,13 +141,16 @@ impl Seen {
                     self.matched = if *byte == next { self.matched + 1 } else { u16::from(*byte == label[0]) };
                 }
                 Number::Absent if *byte == b' ' => {}
-                Number::Absent if byte.is_ascii_digit() => self.number = Number::Reading(u64::from(byte - b'0')),
-                Number::Absent => self.number = Number::Unreadable,
-                Number::Reading(number) if byte.is_ascii_digit() => {
-                    let longer = number.checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
-                    self.number = longer.map_or(Number::Unreadable, Number::Reading);
+                Number::Absent if byte.is_ascii_digit() => *number = Number::Reading(u64::from(byte - b'0')),
+                Number::Absent => *number = Number::Unreadable,
+                Number::Reading(value) if byte.is_ascii_digit() => {
+                    let longer = value.checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
+                    *number = longer.map_or(Number::Unreadable, Number::Reading);
                 }
-                Number::Reading(number) => self.number = Number::Read(number),
+                Number::Reading(value) => {
+                    *number = Number::Read(value);
+                    (self.field, self.matched) = (self.field + 1, 0);
+                }
                 Number::Read(_) | Number::Unreadable => break,
             }
         }
@@ -149,10 +161,10 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn right(content: &Content, pieces: &[&[u8]]) -> (bool, u64) {
+    fn right(content: &Content, pieces: &[&[u8]]) -> (bool, Told) {
         let mut seen = Seen::default();
         pieces.iter().for_each(|piece| content.feed(&mut seen, piece, true));
-        (content.is_right(&seen, true), seen.payload())
+        (content.is_right(&seen, true), seen.told())
     }
 
     #[test]
@@ -188,22 +200,25 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_after_their_label() {
-        let content = Content::Field(b"\"spun_ns\":");
+    fn numbers_are_read_after_their_labels() {
+        let content = Content::Service([b"\"spun_ns\":", b"\"end_ns\":"]);
         for (body, expected) in [
-            (&b"{\"id\":    7,\"spun_ns\":   1234,\"x\":9}"[..], (true, 1234)),
-            (b"{\"spun_ns\":18446744073709551615}", (true, u64::MAX)),
-            (b"{\"spun_ns\":18446744073709551616}", (false, 0)),
-            (b"{\"spun_ns\":-1}", (false, 0)),
-            (b"{\"spun_ns\":\"1\"}", (false, 0)),
-            (b"{\"spun\"spun_ns\":5 }", (true, 5)),
-            (b"{\"spun_ns\": }", (false, 0)),
-            (b"{\"spun_ns\":12", (false, 0)),
-            (b"", (false, 0)),
+            (&b"{\"id\":    7,\"spun_ns\":   1234,\"x\":9,\"end_ns\": 5}"[..], Some((1234, 5))),
+            (b"{\"spun_ns\":18446744073709551615,\"end_ns\":0}", Some((u64::MAX, 0))),
+            (b"{\"spun_ns\":18446744073709551616,\"end_ns\":0}", None),
+            (b"{\"spun_ns\":-1,\"end_ns\":0}", None),
+            (b"{\"spun_ns\":\"1\",\"end_ns\":0}", None),
+            (b"{\"spun\"spun_ns\":5 ,\"end_ns\":7 }", Some((5, 7))),
+            (b"{\"end_ns\":7,\"spun_ns\":5}", None),
+            (b"{\"spun_ns\": }", None),
+            (b"{\"spun_ns\":5,\"end_ns\":12", None),
+            (b"", None),
         ] {
+            let told = expected.map_or(Told::default(), |(service_ns, ended_ns)| Told { service_ns, ended_ns });
             for cut in 0..=body.len() {
                 let (a, b) = body.split_at(cut);
-                assert_eq!(right(&content, &[a, b]), expected, "{:?} cut at {cut}", String::from_utf8_lossy(body));
+                let seen = right(&content, &[a, b]);
+                assert_eq!(seen, (expected.is_some(), told), "{:?} cut at {cut}", String::from_utf8_lossy(body));
             }
         }
     }

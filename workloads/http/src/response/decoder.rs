@@ -1,6 +1,6 @@
 //! [`Decoder`]: from bytes to the outcome of an operation.
 
-use corecurve_core::{Decoded, ErrorClass, Outcome};
+use corecurve_core::{Decoded, ErrorClass, Outcome, Told};
 
 use super::chunked::{Chunked, Piece};
 use super::content::{Content, Seen};
@@ -71,9 +71,9 @@ impl Decoder {
         if until_close { self.outcome(expect) } else { Outcome::Failed(ErrorClass::Closed) }
     }
 
-    /// The number the answer carried ([`Content::Field`]), 0 if none.
-    pub fn payload(&self) -> u64 {
-        self.seen.payload()
+    /// What the answer told of its service ([`Content::Service`]), zeros if nothing.
+    pub fn told(&self) -> Told {
+        self.seen.told()
     }
 
     /// A head that has to be parsed, or that is not whole.

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 
-use corecurve_core::{Decoded, ErrorClass, Outcome, Wire};
+use corecurve_core::{Decoded, ErrorClass, Outcome, Told, Wire};
 use corecurve_machine::clock;
 
 use super::super::connection::{Connection, State};
@@ -75,7 +75,7 @@ impl<W: Wire> Pool<W> {
     fn complete(&mut self, index: usize, outcome: Outcome, keep: bool, now: u64, workload: &W) -> Happened<W::Op> {
         let connection = &mut self.connections[index];
         let Some(flight) = connection.flight.take() else { return Happened::Nothing };
-        let payload = workload.payload(&connection.decoder);
+        let told = workload.told(&connection.decoder);
         connection.decoder = W::Decoder::default();
         connection.held.clear();
         connection.idle_since = now;
@@ -90,7 +90,7 @@ impl<W: Wire> Pool<W> {
                 self.connections[index].state = State::Down { retry_at: now };
             }
         }
-        Happened::Ended(Ended { flight, outcome, done: now, payload })
+        Happened::Ended(Ended { flight, outcome, done: now, told })
     }
 
     /// The target closed the connection.
@@ -117,7 +117,7 @@ impl<W: Wire> Pool<W> {
             Some(flight) => {
                 self.in_flight -= 1;
                 let outcome = Outcome::Failed(class);
-                Happened::Ended(Ended { flight, outcome, done: now, payload: 0 })
+                Happened::Ended(Ended { flight, outcome, done: now, told: Told::default() })
             }
             None => {
                 self.free.retain(|free| *free != index);
