@@ -62,11 +62,11 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// Every socket of this network namespace that listens on `port`.
+/// Every socket of this network namespace that listens.
 ///
 /// # Errors
 /// The reason when `/proc/net` cannot be read.
-pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
+pub fn all_listeners() -> Result<Vec<Listener>, String> {
     let table = |path: &str| {
         let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
         Ok::<_, String>(read_listening(BufReader::with_capacity(PAGE, file)))
@@ -74,6 +74,15 @@ pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
     let mut found = table("/proc/net/tcp")?;
     // A kernel without IPv6 has no such file.
     found.extend(table("/proc/net/tcp6").unwrap_or_default());
+    Ok(found)
+}
+
+/// Every socket of this network namespace that listens on `port`.
+///
+/// # Errors
+/// The reason when `/proc/net` cannot be read.
+pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
+    let mut found = all_listeners()?;
     found.retain(|listener| listener.address.port() == port);
     Ok(found)
 }
