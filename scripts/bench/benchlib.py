@@ -204,15 +204,22 @@ class Server:
         self.stop()
 
 
+def is_ours(client):
+    """Whether a client is our own, on whatever transport: `corecurve`, `corecurve epoll`, `corecurve io_uring`."""
+    return client.partition(" ")[0] == "corecurve"
+
+
 def client_command(client, port, seconds, connections, out, server_cpu, client_cpu):
     """How a client loads a port for so many seconds from one thread."""
     url = f"http://127.0.0.1:{port}/plaintext"
+    if is_ours(client):
+        transport = client.partition(" ")[2] or "auto"
+        return [str(CORECURVE), "run", "-t", f"url:http://127.0.0.1:{port}/", "-w", "plaintext", "--transport", transport,
+                "--arrival", f"closed:{connections}", "--connections", str(connections), "--warmup", f"{WARMUP_S * 1000:.0f}ms",
+                "--window", f"{seconds}s", "--placement", "explicit", "--server-cpus", str(server_cpu),
+                "--load-cpus", str(client_cpu), "--seed", "1", "--json", "--quiet", "--out", str(out)]
     # ab sets memory aside for every request it may make, so its count is bounded by what one core can do.
     return {
-        "corecurve": [str(CORECURVE), "run", "-t", f"url:http://127.0.0.1:{port}/", "-w", "plaintext",
-                      "--arrival", f"closed:{connections}", "--connections", str(connections), "--warmup", f"{WARMUP_S * 1000:.0f}ms",
-                      "--window", f"{seconds}s", "--placement", "explicit", "--server-cpus", str(server_cpu),
-                      "--load-cpus", str(client_cpu), "--seed", "1", "--json", "--quiet", "--out", str(out)],
         "wrk": ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
         "h2load": ["h2load", "--h1", "-t1", f"-c{connections}", "-D", str(seconds), url],
         "ab": ["ab", "-q", "-k", "-c", str(connections), "-t", str(seconds), "-n", str(400_000 * seconds), url],
@@ -222,7 +229,7 @@ def client_command(client, port, seconds, connections, out, server_cpu, client_c
 def run_client(client, port, args):
     """Runs a client pinned to its CPU. Returns (standard output, CPU seconds of it and its children, wall seconds)."""
     # Our harness pins its own threads and refuses CPUs outside its mask; the others are pinned here.
-    cpus = {args.server_cpu, args.client_cpu} if client == "corecurve" else {args.client_cpu}
+    cpus = {args.server_cpu, args.client_cpu} if is_ours(client) else {args.client_cpu}
     with tempfile.TemporaryDirectory(prefix="corecurve-bench-") as scratch, tempfile.TemporaryFile() as stdout, \
             tempfile.TemporaryFile() as stderr:
         run = pathlib.Path(scratch) / "run"
@@ -260,7 +267,7 @@ def wait_with_deadline(child, seconds):
 
 def rate_of(client, text):
     """Requests per second as the client itself counts correct answers."""
-    if client == "corecurve":
+    if is_ours(client):
         trials = [event for event in map(json.loads, text.splitlines()) if event.get("event") == "trial"]
         if not trials:
             die("corecurve printed no trial event", text[-500:])

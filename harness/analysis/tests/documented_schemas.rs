@@ -127,7 +127,8 @@ fn documented(name: &str, sample: &Value) {
     for key in sample.as_object().unwrap().keys() {
         let mut poorer = sample.clone();
         poorer.as_object_mut().unwrap().remove(key);
-        let optional = ["errors", "unanswered", "replay", "slug", "headline", "caveats"].contains(&key.as_str());
+        let optional =
+            ["errors", "unanswered", "replay", "transport", "slug", "headline", "caveats"].contains(&key.as_str());
         assert!(optional || check(&poorer, &schema, &schema, name).is_err(), "{name}.{key} is not required");
     }
 }
@@ -158,6 +159,7 @@ fn trial() -> TrialRecord {
         load_cores: 1,
         arrival: ArrivalKind::Poisson,
         connections: 8,
+        transport: Some(corecurve_core::TransportKind::IoUring),
         seed: u64::MAX,
         schedule_sha256: String::new(),
         offered_per_s: 1.5,
@@ -215,6 +217,8 @@ fn run() -> RunData {
                 arrival: ArrivalKind::Poisson,
                 connections: None,
                 requests_per_connection: None,
+                transport: Some(corecurve_core::TransportKind::IoUring),
+                caveats: Vec::new(),
                 mode: Mode::Search,
                 control: false,
             };

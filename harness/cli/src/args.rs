@@ -106,6 +106,9 @@ pub struct SpecArgs {
     /// Close and reopen a connection after so many requests [default: never]
     #[arg(long, value_name = "K")]
     pub requests_per_connection: Option<String>,
+    /// What load goes through: auto, epoll, io_uring [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub transport: Option<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,

@@ -55,6 +55,11 @@ impl Catalog {
         target.starts_with("sim:")
     }
 
+    /// Whether load for a target goes through sockets.
+    pub fn has_sockets(target: &str) -> bool {
+        !Catalog::is_virtual(target) && target != "null"
+    }
+
     /// Whether a target of that name exists.
     ///
     /// # Errors

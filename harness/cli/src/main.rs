@@ -16,6 +16,7 @@ mod replay;
 mod runs;
 mod show;
 mod spec_args;
+mod transport;
 mod validate;
 
 use std::process::ExitCode;

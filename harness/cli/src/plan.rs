@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::transport::{self, Decision};
 
 /// Which command asks: they differ in defaults and in what they allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         arrival: axes.arrival,
                         connections: spec.connections,
                         requests_per_connection: spec.requests_per_connection,
+                        transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
+                        caveats: axes.caveats_of(target),
                         mode: axes.mode,
                         control: false,
                     });
@@ -107,6 +110,7 @@ struct Axes {
     slos: Vec<Slo>,
     arrival: ArrivalKind,
     mode: Mode,
+    transport: Decision,
     cores: String,
     reps: u32,
 }
@@ -147,6 +151,10 @@ impl Axes {
         let rate = problems.take(rate.transpose()).flatten();
         let mode = problems.take(mode(kind, arrival, rate, spec.rate.is_some())).unwrap_or(Mode::Search);
         check_numbers(spec, problems);
+        let sockets = spec.target.iter().any(|target| Catalog::has_sockets(target));
+        // Where there are no sockets the kernel is not asked, and nothing comes of the answer.
+        let refusal = || if sockets { corecurve_engine::io_uring_refusal() } else { None };
+        let transport = problems.take(transport::decide(spec.transport.as_deref(), refusal)).unwrap_or_default();
         let reps = spec.reps.unwrap_or(match (kind, spec.quick.unwrap_or(false)) {
             (Kind::Sweep, false) => 3,
             _ => 1,
@@ -159,6 +167,7 @@ impl Axes {
             slos: distinct,
             arrival,
             mode,
+            transport,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }
@@ -166,6 +175,11 @@ impl Axes {
 }
 
 impl Axes {
+    /// What is known of a target's cells before anything is measured.
+    fn caveats_of(&self, target: &str) -> Vec<String> {
+        self.transport.caveat.iter().filter(|_| Catalog::has_sockets(target)).cloned().collect()
+    }
+
     /// The settings that mean something to a workload. One that another workload of the spec knows is for that one;
     /// one that none knows stays, to be refused.
     fn settings_of(&self, workload: &str, settings: &Settings) -> Settings {

@@ -164,6 +164,8 @@ fn command_line() {
         (&["mat", "-t", T, "--connections", "0"], 2, &["--connections"]),
         (&["mat", "-t", T, "--connections", "many"], 2, &["many"]),
         (&["mat", "-t", T, "--requests-per-connection", "0"], 2, &["--requests-per-connection"]),
+        (&["mat", "-t", T, "--transport", "io-uring"], 2, &["--transport", "did you mean `io_uring`"]),
+        (&["mat", "-t", T, "--transport", ""], 2, &["--transport", "auto, epoll, io_uring"]),
         (&["mat", "-t", T, "--seed", "abc"], 2, &["abc"]),
         (&["mat", "-t", T, "--arrival", "poison"], 2, &["poison", "did you mean `poisson`"]),
         (&["run", "-t", T, "--rate", "1k", "--arrival", "burst:0"], 2, &["burst:0"]),

@@ -226,8 +226,8 @@ fn end_of(harness: &mut Child, patience: Duration) -> ExitStatus {
 fn ports_of(root: u32) -> Vec<u16> {
     let tree = process::descendants(root).unwrap();
     let held: BTreeSet<u64> = tree.into_iter().flat_map(tcp::sockets).collect();
-    let listening = tcp::parse(&std::fs::read_to_string("/proc/net/tcp").unwrap());
-    listening
+    tcp::all_listeners()
+        .unwrap()
         .into_iter()
         .filter(|listener| held.contains(&listener.inode))
         .map(|listener| listener.address.port())

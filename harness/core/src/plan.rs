@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::arrival::ArrivalKind;
 use crate::placement::Placed;
 use crate::slo::Slo;
+use crate::transport::TransportKind;
 use crate::units::{Nanos, Rate};
 
 /// Settings by key, as given with `--set`.
@@ -75,6 +76,12 @@ pub struct Cell {
     pub connections: Option<usize>,
     /// Requests after which a connection is closed and reopened; `None` keeps it.
     pub requests_per_connection: Option<u64>,
+    /// What load goes through; `None` where there are no sockets (and in plans of before there was a choice: epoll).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportKind>,
+    /// What is known before anything is measured and must travel with every number of the cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
     /// A MAT search or a single rate.
     pub mode: Mode,
     /// The same target twice in one run: this is the second one, and their ratio is the noise floor.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::arrival::ArrivalKind;
 use crate::counts::Counts;
 use crate::plan::CellId;
+use crate::transport::TransportKind;
 use crate::units::Nanos;
 use crate::validity::Reason;
 
@@ -56,6 +57,9 @@ pub struct TrialRecord {
     pub arrival: ArrivalKind,
     /// Connections over all load cores.
     pub connections: usize,
+    /// What load went through; `None` where there were no sockets (and in records of before there was a choice: epoll).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportKind>,
     /// Seed of this trial's schedule and workload.
     pub seed: u64,
     /// SHA-256 of the intended times (little-endian u64 ns from the start, load workers in order): two

@@ -47,6 +47,9 @@ pub struct Spec {
     /// Requests after which a connection is closed and opened anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_connection: Option<u64>,
+    /// What load goes through: `auto`, `epoll` or `io_uring`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
     /// Fixed warm-up instead of a detected one.
     #[serde(with = "time_text", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Nanos>,
@@ -135,6 +138,7 @@ impl Spec {
             "arrival",
             "connections",
             "requests-per-connection",
+            "transport",
             "warmup",
             "window",
             "reps",
@@ -171,6 +175,7 @@ impl Spec {
             arrival: self.arrival.or(base.arrival),
             connections: self.connections.or(base.connections),
             requests_per_connection: self.requests_per_connection.or(base.requests_per_connection),
+            transport: self.transport.or(base.transport),
             warmup: self.warmup.or(base.warmup),
             window: self.window.or(base.window),
             reps: self.reps.or(base.reps),
@@ -262,6 +267,7 @@ mod tests {
             arrival: Some("a".into()),
             connections: Some(1),
             requests_per_connection: Some(1),
+            transport: Some("a".into()),
             warmup: Some(Nanos::SECOND),
             window: Some(Nanos::SECOND),
             reps: Some(1),

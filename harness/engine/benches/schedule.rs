@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, Purpose, Rate, TrialRequest, VirtualServer};
+use corecurve_core::{
+    ArrivalKind, CellId, Load, Nanos, Placed, Purpose, Rate, TransportKind, TrialRequest, VirtualServer,
+};
 use corecurve_engine::recorder::Window;
 use corecurve_engine::schedule::{Ahead, Phase, Schedule, inspect};
 use corecurve_engine::{TrialScratch, TrialSetup, virtual_record};
@@ -65,6 +67,8 @@ fn virtual_time(c: &mut Criterion) {
         arrival: ArrivalKind::Poisson,
         connections: None,
         requests_per_connection: None,
+        transport: TransportKind::default(),
+        caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Search,
             load: Load::Open(Rate(OPERATIONS as f64)),

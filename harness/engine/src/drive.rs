@@ -215,6 +215,8 @@ fn setup(
         arrival: cell.arrival,
         connections: cell.connections,
         requests_per_connection: cell.requests_per_connection,
+        transport: cell.transport.unwrap_or_default(),
+        caveats: cell.caveats.clone(),
         request,
         seed: mix(mix(plan.seed, u64::from(turn.rep)), u64::from(trial)),
         warmup: plan.search.warmup,

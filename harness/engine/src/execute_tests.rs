@@ -188,6 +188,8 @@ fn cell(number: usize, target: &str, mode: Mode) -> Cell {
         arrival: if mode == Mode::Closed { ArrivalKind::Closed(4) } else { ArrivalKind::Poisson },
         connections: None,
         requests_per_connection: None,
+        transport: None,
+        caveats: Vec::new(),
         mode,
         control: false,
     }

@@ -16,5 +16,6 @@ pub mod validity;
 pub mod warmup;
 mod worker;
 
+pub use client::io_uring_refusal;
 pub use stop::StopFlag;
 pub use trial::{TraceRow, TrialOutput, TrialScratch, TrialSetup, run_trial, virtual_record, virtual_trial};

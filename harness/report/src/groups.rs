@@ -78,10 +78,10 @@ pub fn about(series: &SeriesKey) -> String {
     let mut words = vec![series.workload.clone()];
     words.extend(series.workload_settings.iter().map(|(key, value)| format!("{key}={value}")));
     let loaded = format!("{} · {} placement · {} arrivals", words.join(" "), series.placement, series.arrival);
-    match series.requests_per_connection {
-        Some(n) => plain(&format!("{loaded} · {n} requests per connection")),
-        None => plain(&loaded),
-    }
+    let mut words = vec![loaded];
+    words.extend(series.requests_per_connection.map(|n| format!("{n} requests per connection")));
+    words.extend(series.transport.map(|transport| format!("load over {transport}")));
+    plain(&words.join(" · "))
 }
 
 /// The series of a run in the plan's order: the place in this list decides colour and marker everywhere.

@@ -28,6 +28,8 @@ pub(crate) fn cell(id: &str, target: &str, cores: usize, control: bool) -> Cell 
         arrival: ArrivalKind::Poisson,
         connections: None,
         requests_per_connection: None,
+        transport: None,
+        caveats: Vec::new(),
         mode: Mode::Search,
         control,
     }
@@ -79,6 +81,7 @@ pub(crate) fn trial(cell: &Cell, trial: u32, offered_per_s: f64) -> TrialRecord 
         load_cores: 1,
         arrival: cell.arrival,
         connections: 64,
+        transport: None,
         seed: 1,
         schedule_sha256: "00".to_owned(),
         offered_per_s,

@@ -2,7 +2,7 @@
 
 use corecurve_core::{
     ArrivalKind, Cell, CellId, MatKind, MatRecord, Nanos, Plan, Purpose, Quantile, Quantiles, Settings, Slo,
-    TrialRecord,
+    TransportKind, TrialRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -141,6 +141,9 @@ pub struct SeriesKey {
     pub connections: Option<usize>,
     /// Requests per connection; `None` when connections are kept.
     pub requests_per_connection: Option<u64>,
+    /// What load went through; `None` where there are no sockets, or nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportKind>,
     /// Whether server and load share cores.
     pub shared_cores: bool,
 }
@@ -157,6 +160,7 @@ impl SeriesKey {
             arrival: ArrivalKind::to_string(&cell.arrival),
             connections: cell.connections,
             requests_per_connection: cell.requests_per_connection,
+            transport: cell.transport,
             shared_cores: cell.placed.shared,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn record(purpose: Purpose, rate: f64) -> TrialRecord {
         load_cores: 1,
         arrival: ArrivalKind::Poisson,
         connections: 1,
+        transport: None,
         seed: 0,
         schedule_sha256: String::new(),
         offered_per_s: rate,

@@ -225,6 +225,7 @@ impl Book {
             load_cores: 1,
             arrival,
             connections: 1,
+            transport: None,
             seed,
             schedule_sha256: String::new(),
             offered_per_s,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Load, Nanos, Placed, PlacementKind, Problem, Purpose, Running, Settings, Start, TrialRequest,
+    ArrivalKind, CellId, Load, Nanos, Placed, PlacementKind, Problem, Purpose, Running, Settings, Start, TransportKind,
+    TrialRequest,
 };
 use corecurve_engine::StopFlag;
 use corecurve_engine::trial::{TrialOutput, TrialSetup, run_trial};
@@ -74,6 +75,8 @@ impl Bench {
             arrival,
             connections: None,
             requests_per_connection: None,
+            transport: TransportKind::default(),
+            caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

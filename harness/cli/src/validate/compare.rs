@@ -70,6 +70,8 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         arrival: ArrivalKind::Poisson,
         connections: None,
         requests_per_connection: None,
+        transport: None,
+        caveats: Vec::new(),
         mode: Mode::Search,
         control,
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use corecurve_core::rng::mix;
 use corecurve_core::{
     ArrivalKind, CellId, CpuId, Mat, Nanos, Placed, Problem, Running, Search, SearchSettings, Seat, Settings, Start,
-    Step, Target, TrialRecord, TrialRequest,
+    Step, Target, TransportKind, TrialRecord, TrialRequest,
 };
 use corecurve_engine::trial::{TrialScratch, TrialSetup, virtual_record};
 use corecurve_sim::{SimTarget, sim_target};
@@ -81,6 +81,8 @@ impl Lab {
             arrival: ArrivalKind::Poisson,
             connections: None,
             requests_per_connection: None,
+            transport: TransportKind::default(),
+            caveats: Vec::new(),
             request: request.clone(),
             seed: mix(self.seed, 1_000 + u64::from(self.trials)),
             warmup: None,

@@ -1,7 +1,6 @@
-//! [`Connection`]: one socket and the operation in flight on it.
+//! [`Connection`]: what is known of one connection, and the operation in flight on it. Its socket is the transport's.
 
 use corecurve_core::{ErrorClass, Outcome, Told, Wire};
-use mio::net::TcpStream;
 
 /// An operation on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +49,10 @@ pub(crate) enum State {
 /// One place for a connection. The socket behind it changes when it breaks or is used up.
 pub(crate) struct Connection<W: Wire> {
     pub state: State,
-    pub stream: Option<TcpStream>,
     pub flight: Option<Flight<W::Op>>,
     pub decoder: W::Decoder,
     /// Bytes of an answer that are received and not consumed.
     pub held: Vec<u8>,
-    /// Bytes of a request that the socket did not take yet.
-    pub unsent: Vec<u8>,
     /// Operations put on this socket.
     pub used: u64,
     /// Next wait before trying again, should it fail.
@@ -76,24 +72,20 @@ impl<W: Wire> Connection<W> {
     pub(super) fn new() -> Connection<W> {
         Connection {
             state: State::Down { retry_at: 0 },
-            stream: None,
             flight: None,
             decoder: W::Decoder::default(),
             held: Vec::with_capacity(HELD),
-            unsent: Vec::new(),
             used: 0,
             backoff: FIRST_BACKOFF,
             idle_since: 0,
         }
     }
 
-    /// Drops the socket. Whatever is on it can never be taken for the answer to another operation.
+    /// Forgets what was on the socket: it can never be taken for the answer to another operation.
     pub(super) fn close(&mut self, retry_at: u64) {
-        self.stream = None;
         self.state = State::Down { retry_at };
         self.decoder = W::Decoder::default();
         self.held.clear();
-        self.unsent.clear();
         self.used = 0;
     }
 

@@ -1,54 +1,33 @@
-//! [`Pool`]: all connections of one load worker, with the poll they are registered at.
+//! [`Pool`]: all connections of one load worker, over any transport.
 
 mod receive;
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write as _};
-use std::time::Duration;
 
 use corecurve_core::{ErrorClass, Nanos, Problem, Wire};
 use corecurve_machine::clock;
-use mio::event::Event;
-use mio::{Events, Interest, Poll, Token};
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::connection::{Connection, FIRST_BACKOFF, State};
-use super::{Dialer, Flight, Happened, classify};
+use super::{Dialer, Flight, Happened, Transport, Wait};
 
-/// Read at once; an answer larger than this takes more than one read.
-const READ: usize = 64 << 10;
-/// Events taken from the kernel at once.
-const EVENTS: usize = 256;
+/// Longest request that is written without growing a buffer.
+const REQUEST: usize = 64 << 10;
 /// Connections that may be under way at the same time while the trial has not begun: fewer than any accept queue holds.
 const CONNECTING: usize = 64;
 /// Longest time a connection may take to be established, if the time-out is not shorter.
 const CONNECT_TIMEOUT: u64 = 3_000_000_000;
 
-/// How long to wait for events.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wait {
-    /// Not at all.
-    No,
-    /// So many nanoseconds, to the nanosecond: the poll's own waits are in milliseconds.
-    Precisely(u64),
-    /// So many nanoseconds, rounded up to milliseconds: one system call.
-    Roughly(u64),
-}
-
 /// The connections of one load worker.
-pub(crate) struct Pool<W: Wire> {
-    poll: Poll,
-    events: Events,
-    /// The events of the last wait.
-    signals: Vec<(usize, Signal)>,
+pub(crate) struct Pool<W: Wire, T: Transport> {
+    transport: T,
     connections: Vec<Connection<W>>,
     /// Open and without an operation, longest idle first, so that all are used alike.
     free: VecDeque<usize>,
     /// The last time at which none was free.
     starved_until: u64,
     dialer: Dialer,
-    read: Box<[u8]>,
-    out: Vec<u8>,
+    /// The request being sent.
+    request: Vec<u8>,
     per_connection: Option<u64>,
     timeout: u64,
     open: usize,
@@ -57,30 +36,24 @@ pub(crate) struct Pool<W: Wire> {
     unsolicited: u64,
 }
 
-impl<W: Wire> Pool<W> {
+impl<W: Wire, T: Transport> Pool<W, T> {
     /// `size` places without a connection yet. `per_connection`: operations after which a connection is closed.
     ///
     /// # Errors
-    /// When the kernel gives no epoll.
+    /// When the kernel refuses the transport.
     pub(crate) fn new(
         dialer: Dialer,
         size: usize,
         per_connection: Option<u64>,
         timeout: Nanos,
-    ) -> Result<Pool<W>, Problem> {
-        let poll = Poll::new().map_err(|error| {
-            Problem::new(format!("no epoll for a load thread: {error}")).help("raise the limit on files (ulimit -n)")
-        })?;
+    ) -> Result<Pool<W, T>, Problem> {
         Ok(Pool {
-            poll,
-            events: Events::with_capacity(EVENTS),
-            signals: Vec::with_capacity(EVENTS),
+            transport: T::open(size, &dialer)?,
             connections: (0..size).map(|_| Connection::new()).collect(),
             free: VecDeque::with_capacity(size),
             starved_until: 0,
             dialer,
-            read: vec![1; READ].into_boxed_slice(),
-            out: Vec::with_capacity(READ),
+            request: Vec::with_capacity(REQUEST),
             per_connection,
             timeout: timeout.0,
             open: 0,
@@ -102,7 +75,7 @@ impl<W: Wire> Pool<W> {
                 }
                 next += 1;
             }
-            let events = self.wait(Wait::Roughly(1_000_000));
+            let events = self.transport.wait(Wait::Roughly(1_000_000));
             let mut settled = |happened, state| match (happened, state) {
                 (Happened::<W::Op>::Unreachable(class), _) => {
                     failures.push(class);
@@ -112,9 +85,9 @@ impl<W: Wire> Pool<W> {
                 _ => 0,
             };
             for i in 0..events {
-                let (index, event) = self.event(i);
+                let Some((index, signal)) = self.transport.signal(i) else { continue };
                 if matches!(self.connections[index].state, State::Connecting { .. }) {
-                    let happened = self.established(index, event.broken);
+                    let happened = self.established(index, signal);
                     under_way -= settled(happened, self.connections[index].state);
                 }
             }
@@ -185,75 +158,60 @@ impl<W: Wire> Pool<W> {
         (used == 0, self.per_connection.is_some_and(|most| used + 1 >= most))
     }
 
-    /// Puts an operation on a free connection. Cost: one `write`.
+    /// Puts an operation on a free connection.
     #[inline]
     pub(crate) fn send(&mut self, index: usize, flight: Flight<W::Op>, workload: &W) -> Happened<W::Op> {
-        self.out.clear();
-        workload.encode(&flight.op, flight.last, &mut self.out);
+        self.request.clear();
+        workload.encode(&flight.op, flight.last, &mut self.request);
         let connection = &mut self.connections[index];
         connection.flight = Some(flight);
         connection.used += 1;
         self.in_flight += 1;
-        let Some(stream) = &mut connection.stream else {
-            return self.broken(index, ErrorClass::Closed, flight.sent);
-        };
-        match stream.write(&self.out) {
-            Ok(n) if n == self.out.len() => Happened::Nothing,
-            Ok(n) => {
-                connection.unsent.extend_from_slice(&self.out[n..]);
-                Happened::Nothing
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                connection.unsent.extend_from_slice(&self.out);
-                Happened::Nothing
-            }
-            Err(error) => self.broken(index, classify(&error), flight.sent),
+        match self.transport.send(index, &self.request) {
+            Ok(()) => Happened::Nothing,
+            Err(class) => self.broken(index, class, flight.sent),
         }
     }
 
-    /// Waits for events and returns how many there are.
+    /// Lets go of what was put on connections.
+    #[inline]
+    pub(crate) fn submit(&mut self) {
+        self.transport.submit();
+    }
+
+    /// From when to when the operations put on connections since the last time went out, one after another.
+    #[inline]
+    pub(crate) fn submitted(&self) -> (u64, u64) {
+        self.transport.submitted()
+    }
+
+    /// Says when an operation went out, if it is still on the wire.
+    #[inline]
+    pub(crate) fn went_out(&mut self, index: usize, id: u64, sent: u64) {
+        if let Some(flight) = self.connections[index].flight.as_mut().filter(|flight| flight.id == id) {
+            flight.sent = sent;
+        }
+    }
+
+    /// Waits for signals and returns how many there are.
     #[inline]
     pub(crate) fn wait(&mut self, wait: Wait) -> usize {
-        let timeout = match wait {
-            Wait::No => Duration::ZERO,
-            Wait::Roughly(ns) => Duration::from_nanos(ns),
-            Wait::Precisely(ns) => {
-                let time = Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
-                // The epoll is itself a file that can be polled, with a time-out in nanoseconds. A signal may cut it short.
-                let _ = rustix::event::poll(&mut [PollFd::new(self.poll.registry(), PollFlags::IN)], Some(&time));
-                Duration::ZERO
-            }
+        self.transport.wait(wait)
+    }
+
+    /// Follows up a signal of the last wait; which connection it was about, and what became of it.
+    #[inline]
+    pub(crate) fn follow_up(&mut self, i: usize, workload: &W) -> Option<(usize, Happened<W::Op>)> {
+        let (index, signal) = self.transport.signal(i)?;
+        let happened = match self.connections[index].state {
+            State::Open => match self.transport.resume(index, signal) {
+                Ok(()) => self.receive(index, signal, workload),
+                Err(class) => self.broken(index, class, clock::now().0),
+            },
+            State::Connecting { .. } => self.established(index, signal),
+            State::Down { .. } => Happened::Nothing,
         };
-        self.signals.clear();
-        // The only error there can be is a signal, and then there are no events.
-        if self.poll.poll(&mut self.events, Some(timeout)).is_ok() {
-            self.signals.extend(self.events.iter().map(|event| (event.token().0, Signal::of(event))));
-        }
-        self.signals.len()
-    }
-
-    /// An event of the last wait: its connection and what it says.
-    #[inline]
-    pub(crate) fn event(&self, i: usize) -> (usize, Signal) {
-        self.signals[i]
-    }
-
-    /// Follows up an event.
-    #[inline]
-    pub(crate) fn on_event(&mut self, index: usize, signal: Signal, workload: &W) -> Happened<W::Op> {
-        match self.connections[index].state {
-            State::Open => {
-                if signal.writable
-                    && !self.connections[index].unsent.is_empty()
-                    && let Err(class) = self.flush(index)
-                {
-                    return self.broken(index, class, clock::now().0);
-                }
-                if signal.readable { self.receive(index, signal.closing, workload) } else { Happened::Nothing }
-            }
-            State::Connecting { .. } if signal.writable || signal.broken => self.established(index, signal.broken),
-            _ => Happened::Nothing,
-        }
+        Some((index, happened))
     }
 
     /// Looks after a connection from time to time: time-outs and new tries.
@@ -284,34 +242,24 @@ impl<W: Wire> Pool<W> {
     }
 
     fn dial(&mut self, index: usize, now: u64) -> Happened<W::Op> {
-        let mut dialled = match self.dialer.dial() {
-            Ok(dialled) => dialled,
-            Err(class) => return self.unreachable(index, class, now),
-        };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut dialled.stream, Token(index), interest) {
-            return self.unreachable(index, classify(&error), now);
+        match self.transport.dial(index, &mut self.dialer) {
+            Ok(open) => {
+                self.connections[index].state = State::Connecting { since: now };
+                if open {
+                    self.opened(index);
+                }
+                Happened::Nothing
+            }
+            Err(class) => self.unreachable(index, class, now),
         }
-        let connection = &mut self.connections[index];
-        connection.stream = Some(dialled.stream);
-        connection.state = State::Connecting { since: now };
-        if dialled.open {
-            self.opened(index);
-        }
-        Happened::Nothing
     }
 
-    /// A connection under way became writable, or broke.
-    fn established(&mut self, index: usize, broken: bool) -> Happened<W::Op> {
-        let Some(stream) = &self.connections[index].stream else { return Happened::Nothing };
-        match (stream.take_error(), stream.peer_addr()) {
-            (Ok(None), Ok(_)) => self.opened(index),
-            (Ok(Some(error)), _) | (Err(error), _) => {
-                return self.unreachable(index, classify(&error), clock::now().0);
-            }
-            (Ok(None), Err(_)) if broken => return self.unreachable(index, ErrorClass::Reset, clock::now().0),
-            // An event of the socket that was here before.
-            (Ok(None), Err(_)) => {}
+    /// Something is told about a connection under way.
+    fn established(&mut self, index: usize, signal: T::Signal) -> Happened<W::Op> {
+        match self.transport.connected(index, signal) {
+            Some(Ok(())) => self.opened(index),
+            Some(Err(class)) => return self.unreachable(index, class, clock::now().0),
+            None => {}
         }
         Happened::Nothing
     }
@@ -333,27 +281,9 @@ impl<W: Wire> Pool<W> {
     }
 
     fn unreachable(&mut self, index: usize, class: ErrorClass, now: u64) -> Happened<W::Op> {
+        self.transport.close(index);
         self.connections[index].back_off(now);
         Happened::Unreachable(class)
-    }
-}
-
-/// What an event says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signal {
-    readable: bool,
-    writable: bool,
-    /// The target will send no more.
-    closing: bool,
-    broken: bool,
-}
-
-impl Signal {
-    #[inline]
-    fn of(event: &Event) -> Signal {
-        let closing = event.is_read_closed();
-        let broken = event.is_error() || event.is_write_closed();
-        Signal { readable: event.is_readable() || closing || broken, writable: event.is_writable(), closing, broken }
     }
 }
 

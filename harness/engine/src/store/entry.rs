@@ -205,6 +205,7 @@ pub(super) mod tests {
             load_cores: 1,
             arrival: ArrivalKind::Burst(8),
             connections: 64,
+            transport: None,
             seed: u64::MAX - u64::from(number),
             schedule_sha256: "ab".repeat(32),
             offered_per_s: 1e5 / 3.0,

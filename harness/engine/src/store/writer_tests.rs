@@ -19,6 +19,8 @@ fn cell(id: &str) -> Cell {
         arrival: ArrivalKind::Poisson,
         connections: None,
         requests_per_connection: None,
+        transport: None,
+        caveats: Vec::new(),
         mode: Mode::Search,
         control: false,
     }

@@ -1,6 +1,6 @@
 //! From books and observations to the record.
 
-use corecurve_core::{Load, Nanos, SCHEMA, TrialRecord};
+use corecurve_core::{Load, Nanos, SCHEMA, TransportKind, TrialRecord};
 
 use super::setup::TrialSetup;
 use crate::recorder::Recorder;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub warmup: Nanos,
     /// Busy share of the server's CPUs, or why it is not known.
     pub utilisation: Option<Result<f64, String>>,
+    /// What load went through, if there were sockets.
+    pub transport: Option<TransportKind>,
     /// More that must travel with the number.
     pub caveats: Vec<String>,
 }
@@ -89,6 +91,7 @@ pub(crate) fn assemble(
     observed.arrival = setup.arrivals().to_string();
 
     let (mut invalid_reasons, mut caveats) = (Vec::new(), world.caveats);
+    caveats.extend_from_slice(&setup.caveats);
     for finding in judge(&observed) {
         match finding.gravity {
             Gravity::Caveat if !setup.strict => caveats.push(finding.reason.to_string()),
@@ -116,6 +119,7 @@ pub(crate) fn assemble(
         load_cores: setup.placed.load.len(),
         arrival: setup.arrivals(),
         connections: world.connections,
+        transport: world.transport,
         seed: setup.seed,
         schedule_sha256: planned.sha256,
         offered_per_s: match setup.request.load {

@@ -93,6 +93,7 @@ where
         spawned
     })?;
     course.harness_fault = faults.into_iter().reduce(|all, fault| format!("{all}; {fault}"));
+    course.sockets = port.is_some();
     course.port_fault = port.and_then(|address| stranger(address.port(), &running.pids()));
     Ok(course.conclude(reports))
 }
@@ -147,6 +148,8 @@ struct Course<'a> {
     target_fault: Option<String>,
     harness_fault: Option<String>,
     port_fault: Option<String>,
+    /// The target has sockets.
+    sockets: bool,
 }
 
 type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Report, Problem>>];
@@ -167,6 +170,7 @@ impl<'a> Course<'a> {
             target_fault: None,
             harness_fault: None,
             port_fault: None,
+            sockets: false,
         }
     }
 
@@ -371,6 +375,7 @@ impl<'a> Course<'a> {
             connections,
             warmup: if self.opened == UNDECIDED { Nanos::ZERO } else { Nanos(self.opened - self.start) },
             utilisation: Some(utilisation),
+            transport: self.sockets.then_some(setup.transport),
             caveats: connection_caveat(&failed).into_iter().chain(unsolicited_caveat(unsolicited)).collect(),
         };
         let record = assemble(setup, &recorder, planned, world, observed);

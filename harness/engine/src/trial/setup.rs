@@ -1,6 +1,6 @@
 //! [`TrialSetup`] and [`TrialOutput`]: what a trial is told and what it gives back.
 
-use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, Told, TrialRecord, TrialRequest};
+use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, Told, TransportKind, TrialRecord, TrialRequest};
 
 use crate::recorder::TrialHistograms;
 use crate::schedule::Schedule;
@@ -30,6 +30,10 @@ pub struct TrialSetup {
     pub connections: Option<usize>,
     /// Requests after which a connection is closed and opened anew.
     pub requests_per_connection: Option<u64>,
+    /// What load workers send and receive through, if the target has sockets.
+    pub transport: TransportKind,
+    /// What the plan knows and must travel with the record.
+    pub caveats: Vec<String>,
     /// Load, window and limits.
     pub request: TrialRequest,
     /// Seed of this trial's schedule and workload.
@@ -160,6 +164,8 @@ pub(crate) mod tests {
             arrival: ArrivalKind::Poisson,
             connections: None,
             requests_per_connection: None,
+            transport: TransportKind::default(),
+            caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

@@ -72,6 +72,7 @@ fn simulate(
         connections: setup.connections.unwrap_or(0),
         warmup: Nanos(opened),
         utilisation: Some(Ok(utilisation)),
+        transport: None,
         caveats: Vec::new(),
     };
     let observed = Observed { warmup_unsettled: unsettled, ..Observed::default() };

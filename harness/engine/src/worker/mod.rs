@@ -5,16 +5,18 @@
 //!
 //! # Time
 //!
-//! Each operation is stamped when it is due (by the schedule), right before its `write` (sent) and right after the `read`
-//! that completed it (done), each time by a reading of the clock of its own: a reading shared by a batch of events would
-//! charge the last of them for all. A closed loop needs one reading an operation, because an operation is due, and
-//! sent, the moment the one before it is done.
+//! Each operation is stamped when it is due (by the schedule), when it is sent and when it is done. With one system call
+//! for each, these are readings of the clock right before the `write` and right after the `read`: a reading shared by a
+//! batch of events would charge the last of them for all. A transport that sends many requests in one call tells when that
+//! began and ended, and they are taken to have gone out evenly between; what it received was all there when its call
+//! returned, and is stamped with that. A closed loop needs one reading an operation or fewer, because an operation is due,
+//! and sent, the moment the one before it is done.
 //!
 //! Between operations an open loop spins on the poll while the next operation is due within [`SPIN`], or while an answer
 //! is outstanding and something happened less than [`SPIN_FOR_ANSWER`] ago: waking up from the kernel costs
 //! 5 to 50 µs, which would be charged to the target. Otherwise it sleeps until shortly before it is needed. A generator
 //! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep.
-//! Useful work is all time but that of rounds in which nothing happened.
+//! Useful work is all time but that slept and that of rounds in which nothing happened.
 
 mod agenda;
 mod busy;
@@ -31,7 +33,7 @@ use corecurve_machine::clock;
 use corecurve_machine::pin::{PinAudit, pin_current_thread};
 use rand::SeedableRng as _;
 
-use crate::client::{Ended, Flight, Happened, Pool, Wait};
+use crate::client::{Ended, Flight, Happened, Pool, Transport, Wait};
 use crate::recorder::Recorder;
 use crate::trial::{Orders, Post, Report, Totals, TraceRow, TrialSetup, UNDECIDED, on_time_within};
 
@@ -78,12 +80,22 @@ pub(crate) fn await_start(orders: &Orders) -> u64 {
     }
 }
 
+/// An operation that was handed to the transport and goes out with its next call.
+struct Handed {
+    index: usize,
+    id: u64,
+    intended: u64,
+    /// No connection was free when it was due.
+    waited: bool,
+}
+
 /// One load worker over sockets.
-pub(crate) struct LoadWorker<'a, W: Wire> {
+pub(crate) struct LoadWorker<'a, W: Wire, T: Transport> {
     post: Post<'a>,
     workload: W,
     rng: Rng,
-    pool: Pool<W>,
+    pool: Pool<W, T>,
+    handed: Vec<Handed>,
     /// `None` in a closed loop.
     agenda: Option<Agenda>,
     recorder: Recorder,
@@ -104,9 +116,9 @@ pub(crate) struct LoadWorker<'a, W: Wire> {
     opened: bool,
 }
 
-impl<'a, W: Wire> LoadWorker<'a, W> {
+impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
     /// Makes everything the worker will need. To be called on its pinned thread, so that the memory is its own.
-    pub(crate) fn new(post: Post<'a>, workload: W, mut pool: Pool<W>) -> LoadWorker<'a, W> {
+    pub(crate) fn new(post: Post<'a>, workload: W, mut pool: Pool<W, T>) -> LoadWorker<'a, W, T> {
         let setup = post.setup;
         let mut failed_connections = [0; ErrorClass::ALL.len()];
         for class in pool.connect_all() {
@@ -115,6 +127,7 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
         LoadWorker {
             workload,
             rng: Rng::seed_from_u64(workload_seed(setup.seed, post.worker)),
+            handed: Vec::with_capacity(2 * pool.size()),
             pool,
             agenda: Agenda::new(setup, post.worker),
             recorder: Recorder::new(setup.request.window, &setup.request.limits, on_time_within(setup)),
@@ -141,18 +154,31 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
         self.begin();
         while self.follow_orders() {
             let before = self.now;
-            let issued = self.issue();
+            // What was handed over while the last events were handled is sent in this round, too.
+            let issued = self.issue() || !self.handed.is_empty();
             let wait = self.wait_for();
+            let slept = !matches!(wait, Wait::No);
+            let mut idle_from = before;
+            if slept && issued && !self.is_closed_loop() {
+                // What is sent must not wait for the end of the sleep, nor be taken for a part of it.
+                self.pool.submit();
+                self.book_sent();
+                idle_from = clock::now().0;
+            }
             let events = self.pool.wait(wait);
+            self.book_sent();
             if events == 0 || !self.is_closed_loop() {
                 self.now = clock::now().0;
             }
-            let slept = !matches!(wait, Wait::No);
             if slept || (events == 0 && !issued) {
-                self.busy.idle(self.now.saturating_sub(before));
+                self.busy.idle(self.now.saturating_sub(idle_from));
                 self.top_up();
             }
             self.handle(events);
+            if events > 0 && !self.is_closed_loop() {
+                // The next round begins here: what was just done for these events is no part of it, should it be idle.
+                self.now = clock::now().0;
+            }
             if issued || events > 0 {
                 self.last_progress = self.now;
             }
@@ -270,10 +296,29 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
         let sent = self.now;
         let verify = first || splitmix(id).is_multiple_of(VERIFY_ONE_IN);
         self.recorder.due(intended);
-        self.recorder.sent(intended, sent, waited);
         self.totals.due += 1;
+        if T::BATCHED {
+            self.handed.push(Handed { index, id, intended, waited });
+        } else {
+            self.recorder.sent(intended, sent, waited);
+        }
         let happened = self.pool.send(index, Flight { op, id, intended, sent, verify, last }, &self.workload);
         self.settle(index, happened);
+    }
+
+    /// Books when the operations handed over have gone out: evenly over the call that sent them.
+    #[inline]
+    fn book_sent(&mut self) {
+        if self.handed.is_empty() {
+            return;
+        }
+        let (from, to) = self.pool.submitted();
+        let n = self.handed.len() as u64;
+        for (k, Handed { index, id, intended, waited }) in (0..).zip(self.handed.drain(..)) {
+            let sent = from + to.saturating_sub(from) * k / n;
+            self.recorder.sent(intended, sent, waited);
+            self.pool.went_out(index, id, sent);
+        }
     }
 
     /// Unique in the trial, and ascending within a worker.
@@ -310,9 +355,9 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
     #[inline]
     fn handle(&mut self, events: usize) {
         for i in 0..events {
-            let (index, signal) = self.pool.event(i);
-            let happened = self.pool.on_event(index, signal, &self.workload);
-            self.settle(index, happened);
+            if let Some((index, happened)) = self.pool.follow_up(i, &self.workload) {
+                self.settle(index, happened);
+            }
             self.issue();
         }
     }
@@ -409,6 +454,8 @@ impl<'a, W: Wire> LoadWorker<'a, W> {
 
     /// Books what is left.
     fn finish(mut self, pin: Option<corecurve_machine::pin::PinFinding>) -> Report {
+        self.pool.submit();
+        self.book_sent();
         let in_flight: Vec<_> = self.pool.flights().copied().collect();
         for flight in in_flight {
             self.recorder.unanswered(flight.intended);

@@ -8,10 +8,58 @@ use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use corecurve_core::{ArrivalKind, Endpoint, ErrorClass, Load, Nanos, Quantile, Rate, Rule, TrialRecord};
+use corecurve_core::{
+    ArrivalKind, Endpoint, ErrorClass, Load, Nanos, Quantile, Rate, Rule, TransportKind, TrialRecord,
+};
 use corecurve_engine::schedule::inspect;
 use corecurve_engine::{StopFlag, TrialSetup, run_trial};
-use support::{Here, Lines, Manner, Server, open, run, seats, setup};
+use support::{Here, Lines, Manner, Server, io_uring_refusal, open, run, seats, setup};
+
+/// Tests that hold over every transport.
+macro_rules! over_every_transport {
+    ($($name:ident),+ $(,)?) => {
+        mod epoll {
+            $(#[test]
+            fn $name() {
+                super::$name(super::TransportKind::Epoll);
+            })+
+        }
+        mod io_uring {
+            $(#[test]
+            fn $name() {
+                match super::io_uring_refusal() {
+                    None => super::$name(super::TransportKind::IoUring),
+                    Some(why) => eprintln!("not run: {why}"),
+                }
+            })+
+        }
+    };
+}
+
+over_every_transport!(
+    a_right_server_answers_everything,
+    an_answer_may_come_in_any_pieces,
+    every_fault_has_a_counter_of_its_own,
+    broken_connections_are_replaced,
+    a_half_closed_connection_is_replaced,
+    what_nobody_asked_for_costs_the_connection,
+    a_request_may_leave_in_any_pieces,
+    service_begins_when_the_request_leaves,
+    a_late_answer_is_never_taken_for_another,
+    operations_wait_for_a_connection_and_keep_their_intended_start,
+    a_frozen_server_shows_in_the_percentiles,
+    the_warmup_is_detected_on_a_live_server,
+    a_closed_loop_keeps_its_depth_in_flight,
+    a_closed_loop_ends_even_if_nobody_answers,
+    connections_are_closed_after_their_requests,
+    load_workers_share_the_schedule,
+    the_same_seed_makes_the_same_arrivals,
+    a_target_that_dies_ends_the_trial,
+    the_user_can_end_a_trial_at_any_time,
+    a_panic_in_a_load_thread_is_told_and_ends_the_trial,
+    a_cpu_that_is_not_there_is_refused,
+    progress_goes_up_and_says_what_is_done,
+);
 
 fn rules(record: &TrialRecord) -> Vec<Rule> {
     record.invalid_reasons.iter().map(|reason| reason.rule).collect()
@@ -22,9 +70,8 @@ fn against(manner: Manner, setup: &TrialSetup) -> TrialRecord {
     run(setup, &mut Here::at(server.address)).record
 }
 
-#[test]
-fn a_right_server_answers_everything() {
-    let record = against(Manner::Right, &open(1_000.0, 1_000));
+fn a_right_server_answers_everything(over: TransportKind) {
+    let record = against(Manner::Right, &open(over, 1_000.0, 1_000));
     assert_eq!((record.counts.ok, record.counts.bad()), (record.counts.scheduled, 0), "{:?}", record.counts);
     assert!((800..1_200).contains(&record.counts.scheduled));
     assert_eq!(record.connections, 16);
@@ -36,16 +83,14 @@ fn a_right_server_answers_everything() {
     }));
 }
 
-#[test]
-fn an_answer_may_come_in_any_pieces() {
-    let record = against(Manner::Dribble, &open(100.0, 500));
+fn an_answer_may_come_in_any_pieces(over: TransportKind) {
+    let record = against(Manner::Dribble, &open(over, 100.0, 500));
     assert_eq!(record.counts.ok, record.counts.scheduled);
 }
 
-#[test]
-fn every_fault_has_a_counter_of_its_own() {
+fn every_fault_has_a_counter_of_its_own(over: TransportKind) {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut short = open(200.0, 500);
+    let mut short = open(over, 200.0, 500);
     short.timeout = Nanos(150_000_000);
     let mut expected = BTreeMap::new();
     let mut seen = BTreeMap::new();
@@ -73,28 +118,74 @@ fn every_fault_has_a_counter_of_its_own() {
     assert_eq!(seen, expected);
 }
 
-#[test]
-fn broken_connections_are_replaced() {
+fn broken_connections_are_replaced(over: TransportKind) {
     let server = Server::start(Manner::CloseAfter);
-    let record = run(&open(200.0, 500), &mut Here::at(server.address)).record;
+    let record = run(&open(over, 200.0, 500), &mut Here::at(server.address)).record;
     // The close comes after the answer, so most operations succeed, each on a connection of its own.
     assert!(record.counts.ok as f64 > 0.9 * record.counts.scheduled as f64, "{:?}", record.counts);
     assert!(server.accepted.load(Ordering::Relaxed) > record.counts.ok / 2);
 }
 
-#[test]
-fn a_late_answer_is_never_taken_for_another() {
-    let mut setup = open(200.0, 600);
+fn a_half_closed_connection_is_replaced(over: TransportKind) {
+    let server = Server::start(Manner::HalfClose);
+    let record = run(&open(over, 200.0, 500), &mut Here::at(server.address)).record;
+    assert!(record.counts.ok as f64 > 0.9 * record.counts.scheduled as f64, "{:?}", record.counts);
+    assert!(server.accepted.load(Ordering::Relaxed) > record.counts.ok / 2);
+}
+
+fn what_nobody_asked_for_costs_the_connection(over: TransportKind) {
+    let server = Server::start(Manner::Chatter(Duration::from_millis(2)));
+    let record = run(&open(over, 200.0, 500), &mut Here::at(server.address)).record;
+    // Operations rarely meet a connection in the two milliseconds before it is lost.
+    assert!(record.counts.ok as f64 > 0.8 * record.counts.scheduled as f64, "{:?}", record.counts);
+    assert!(record.caveats.iter().any(|caveat| caveat.contains("nobody had asked for")), "{:?}", record.caveats);
+    assert!(server.accepted.load(Ordering::Relaxed) > record.counts.ok / 2);
+}
+
+/// A request of 4 MB does not fit in the buffers of a connection whose other end does not read.
+fn a_request_may_leave_in_any_pieces(over: TransportKind) {
+    let big = |_, _| Lines { padding: 4 << 20, ..Lines::default() };
+    let trial = |manner, setup: &TrialSetup| {
+        let server = Server::start(manner);
+        let mut here = Here::at(server.address);
+        run_trial(setup, &mut here, &big, &StopFlag::new(), &mut |_, _| {}).unwrap().record
+    };
+    let mut setup = open(over, 20.0, 1_000);
+    let record = trial(Manner::LateReader(Duration::from_millis(200)), &setup);
+    assert!(record.counts.scheduled > 5 && record.counts.balanced(), "{:?}", record.counts);
+    assert_eq!(record.counts.ok, record.counts.scheduled, "{:?}", record.counts);
+    // Given up in the middle of a request, and nothing of it turns up anywhere else.
+    setup.timeout = Nanos(100_000_000);
+    let record = trial(Manner::LateReader(Duration::from_millis(5_000)), &setup);
+    assert!(record.counts.balanced() && record.counts.ok == 0, "{:?}", record.counts);
+    assert!(record.counts.errors[&ErrorClass::Timeout] > 0, "{:?}", record.counts);
+}
+
+fn service_begins_when_the_request_leaves(over: TransportKind) {
+    // A hundred at a time: the last of them leaves well after the first, and its wait is lag, not service.
+    let mut setup = open(over, 20_000.0, 500);
+    (setup.connections, setup.arrival, setup.trace) = (Some(100), ArrivalKind::Burst(100), true);
+    let server = Server::start(Manner::Right);
+    let rows = run(&setup, &mut Here::at(server.address)).trace.unwrap();
+    assert!(rows.iter().all(|row| row.intended_ns <= row.sent_ns && row.sent_ns < row.done_ns));
+    let mut bursts = BTreeMap::<u64, Vec<u64>>::new();
+    rows.iter().for_each(|row| bursts.entry(row.intended_ns).or_default().push(row.sent_ns));
+    let whole: Vec<_> = bursts.values().filter(|sent| sent.len() == 100).collect();
+    let apart = |sent: &&Vec<u64>| sent.iter().collect::<std::collections::BTreeSet<_>>().len() > 50;
+    assert!(!whole.is_empty() && whole.iter().all(apart), "{} bursts", whole.len());
+}
+
+fn a_late_answer_is_never_taken_for_another(over: TransportKind) {
+    let mut setup = open(over, 200.0, 600);
     setup.timeout = Nanos(60_000_000);
     let record = against(Manner::LateFirst(Duration::from_millis(130)), &setup);
     assert!(record.counts.errors[&ErrorClass::Timeout] > 0);
     assert!(!record.counts.errors.contains_key(&ErrorClass::WrongBody), "{:?}", record.counts);
 }
 
-#[test]
-fn operations_wait_for_a_connection_and_keep_their_intended_start() {
+fn operations_wait_for_a_connection_and_keep_their_intended_start(over: TransportKind) {
     // One connection, 20 ms a request, 100 operations a second: half of them cannot be served.
-    let mut setup = open(100.0, 1_000);
+    let mut setup = open(over, 100.0, 1_000);
     (setup.connections, setup.arrival, setup.timeout) = (Some(1), ArrivalKind::Uniform, Nanos(300_000_000));
     setup.request.limits = vec![Nanos(5_000_000)];
     let record = against(Manner::Slow(Duration::from_millis(20)), &setup);
@@ -110,10 +201,9 @@ fn operations_wait_for_a_connection_and_keep_their_intended_start() {
     assert!(rules(&record).contains(&Rule::Connections), "{:?}", record.invalid_reasons);
 }
 
-#[test]
-fn a_frozen_server_shows_in_the_percentiles() {
+fn a_frozen_server_shows_in_the_percentiles(over: TransportKind) {
     // Still for one of two seconds: half of the operations wait for what is left of that second, evenly from 1 to 0.
-    let mut setup = open(500.0, 2_000);
+    let mut setup = open(over, 500.0, 2_000);
     setup.arrival = ArrivalKind::Uniform;
     let freeze = Manner::Freeze { at: 50 + 250, pause: Duration::from_secs(1) };
     let record = against(freeze, &setup);
@@ -131,9 +221,8 @@ fn a_frozen_server_shows_in_the_percentiles() {
     assert!((7..=12).contains(&still), "intervals of 100 ms with a backlog: {still}");
 }
 
-#[test]
-fn the_warmup_is_detected_on_a_live_server() {
-    let mut setup = open(2_000.0, 500);
+fn the_warmup_is_detected_on_a_live_server(over: TransportKind) {
+    let mut setup = open(over, 2_000.0, 500);
     (setup.warmup, setup.warmup_max) = (None, Nanos(3_000_000_000));
     let record = against(Manner::Right, &setup);
     assert!(record.warmup_s >= 0.1, "twenty batches of 5 ms: {}", record.warmup_s);
@@ -141,9 +230,8 @@ fn the_warmup_is_detected_on_a_live_server() {
     assert_eq!(record.counts.ok, record.counts.scheduled);
 }
 
-#[test]
-fn a_closed_loop_keeps_its_depth_in_flight() {
-    let record = against(Manner::Slow(Duration::from_millis(5)), &setup(Load::Closed(4), 500));
+fn a_closed_loop_keeps_its_depth_in_flight(over: TransportKind) {
+    let record = against(Manner::Slow(Duration::from_millis(5)), &setup(over, Load::Closed(4), 500));
     assert!(record.schedule_sha256.is_empty());
     assert_eq!((record.arrival, record.connections), (ArrivalKind::Closed(4), 4));
     assert!(record.intervals.iter().all(|i| i.in_flight <= 4));
@@ -153,9 +241,8 @@ fn a_closed_loop_keeps_its_depth_in_flight() {
     assert_eq!(record.counts.ok, record.counts.scheduled, "{:?}", record.counts);
 }
 
-#[test]
-fn a_closed_loop_ends_even_if_nobody_answers() {
-    let mut setup = setup(Load::Closed(4), 300);
+fn a_closed_loop_ends_even_if_nobody_answers(over: TransportKind) {
+    let mut setup = setup(over, Load::Closed(4), 300);
     setup.timeout = Nanos(100_000_000);
     let record = against(Manner::Silent, &setup);
     assert_eq!(record.counts.ok, 0);
@@ -165,11 +252,10 @@ fn a_closed_loop_ends_even_if_nobody_answers() {
     assert!(record.counts.errors[&ErrorClass::Refused] > 0, "{:?}", record.counts);
 }
 
-#[test]
-fn connections_are_closed_after_their_requests() {
+fn connections_are_closed_after_their_requests(over: TransportKind) {
     for (load, name) in [(Load::Open(Rate(500.0)), "open"), (Load::Closed(4), "closed")] {
         let server = Server::start(Manner::Right);
-        let mut setup = setup(load, 400);
+        let mut setup = setup(over, load, 400);
         setup.requests_per_connection = Some(5);
         let record = run(&setup, &mut Here::at(server.address)).record;
         assert!(record.counts.ok > 50, "{name}");
@@ -179,10 +265,9 @@ fn connections_are_closed_after_their_requests() {
     }
 }
 
-#[test]
-fn load_workers_share_the_schedule() {
+fn load_workers_share_the_schedule(over: TransportKind) {
     let server = Server::start(Manner::Right);
-    let mut setup = open(1_000.0, 500);
+    let mut setup = open(over, 1_000.0, 500);
     setup.placed.load = seats(2);
     setup.trace = true;
     let output = run(&setup, &mut Here::at(server.address));
@@ -205,31 +290,28 @@ fn load_workers_share_the_schedule() {
     assert!(rows.is_sorted_by_key(|row| row.intended_ns));
 }
 
-#[test]
-fn the_same_seed_makes_the_same_arrivals() {
+fn the_same_seed_makes_the_same_arrivals(over: TransportKind) {
     let server = Server::start(Manner::Right);
     let hash = |seed| {
-        let setup = TrialSetup { seed, ..open(500.0, 200) };
+        let setup = TrialSetup { seed, ..open(over, 500.0, 200) };
         run(&setup, &mut Here::at(server.address)).record.schedule_sha256
     };
     assert_eq!(hash(1), hash(1));
     assert_ne!(hash(1), hash(2));
 }
 
-#[test]
-fn a_target_that_dies_ends_the_trial() {
+fn a_target_that_dies_ends_the_trial(over: TransportKind) {
     let server = Server::start(Manner::Right);
     let mut here = Here { dies_after: Some(Duration::from_millis(400)), ..Here::at(server.address) };
     let begun = Instant::now();
-    let record = run(&open(500.0, 20_000), &mut here).record;
+    let record = run(&open(over, 500.0, 20_000), &mut here).record;
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(rules(&record)[0], Rule::TargetAlive, "{:?}", record.invalid_reasons);
     assert!(record.invalid_reasons[0].seen.contains("signal 9"));
     assert!(record.window_s < 5.0 && record.counts.scheduled > 0);
 }
 
-#[test]
-fn the_user_can_end_a_trial_at_any_time() {
+fn the_user_can_end_a_trial_at_any_time(over: TransportKind) {
     let server = Server::start(Manner::Right);
     for (warmup, after) in [(Some(Nanos::ZERO), 300), (Some(Nanos(20_000_000_000)), 100), (None, 20)] {
         let stop = StopFlag::new();
@@ -239,7 +321,7 @@ fn the_user_can_end_a_trial_at_any_time() {
             asked.ask();
             asked.ask();
         });
-        let setup = TrialSetup { warmup, ..open(500.0, 20_000) };
+        let setup = TrialSetup { warmup, ..open(over, 500.0, 20_000) };
         let begun = Instant::now();
         let mut here = Here::at(server.address);
         let output = run_trial(&setup, &mut here, &|_, _| Lines::default(), &stop, &mut |_, _| {}).unwrap();
@@ -250,23 +332,21 @@ fn the_user_can_end_a_trial_at_any_time() {
     }
 }
 
-#[test]
-fn a_panic_in_a_load_thread_is_told_and_ends_the_trial() {
+fn a_panic_in_a_load_thread_is_told_and_ends_the_trial(over: TransportKind) {
     let server = Server::start(Manner::Right);
     let begun = Instant::now();
-    let workload = |_, _| Lines { panic_at: Some(120) };
+    let workload = |_, _| Lines { panic_at: Some(120), ..Lines::default() };
     let mut here = Here::at(server.address);
-    let output = run_trial(&open(500.0, 20_000), &mut here, &workload, &StopFlag::new(), &mut |_, _| {}).unwrap();
+    let output = run_trial(&open(over, 500.0, 20_000), &mut here, &workload, &StopFlag::new(), &mut |_, _| {}).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5));
     let record = output.record;
     assert_eq!(rules(&record)[0], Rule::HarnessFault);
     assert!(record.invalid_reasons[0].seen.contains("planted panic"), "{:?}", record.invalid_reasons);
 }
 
-#[test]
-fn a_cpu_that_is_not_there_is_refused() {
+fn a_cpu_that_is_not_there_is_refused(over: TransportKind) {
     let server = Server::start(Manner::Right);
-    let mut setup = open(500.0, 500);
+    let mut setup = open(over, 500.0, 500);
     setup.placed.load = vec![corecurve_core::Seat { cpu: corecurve_core::CpuId(1_000), node: None }];
     let mut here = Here::at(server.address);
     let problem = run_trial(&setup, &mut here, &|_, _| Lines::default(), &StopFlag::new(), &mut |_, _| {}).unwrap_err();
@@ -275,7 +355,7 @@ fn a_cpu_that_is_not_there_is_refused() {
 
 #[test]
 fn too_many_connections_are_refused_before_the_trial() {
-    let mut setup = open(500.0, 500);
+    let mut setup = open(TransportKind::Epoll, 500.0, 500);
     setup.connections = Some(10_000_000);
     let mut here = Here::at("127.0.0.1:1".parse().unwrap());
     let problem = run_trial(&setup, &mut here, &|_, _| Lines::default(), &StopFlag::new(), &mut |_, _| {}).unwrap_err();
@@ -285,19 +365,18 @@ fn too_many_connections_are_refused_before_the_trial() {
 #[test]
 fn the_null_target_completes_everything_at_once() {
     let mut here = Here { endpoint: Endpoint::Null, ..Here::at("127.0.0.1:1".parse().unwrap()) };
-    let record = run(&open(20_000.0, 300), &mut here).record;
+    let record = run(&open(TransportKind::Epoll, 20_000.0, 300), &mut here).record;
     assert_eq!((record.counts.ok, record.connections), (record.counts.scheduled, 0), "{:?}", record.counts);
-    let closed = run(&setup(Load::Closed(1), 300), &mut here).record;
+    let closed = run(&setup(TransportKind::Epoll, Load::Closed(1), 300), &mut here).record;
     assert!(closed.counts.ok > record.counts.ok);
 }
 
-#[test]
-fn progress_goes_up_and_says_what_is_done() {
+fn progress_goes_up_and_says_what_is_done(over: TransportKind) {
     let server = Server::start(Manner::Right);
     let mut seen: Vec<(f64, String)> = Vec::new();
     let mut here = Here::at(server.address);
     let mut note = |share: f64, doing: &str| seen.push((share, doing.to_owned()));
-    run_trial(&open(200.0, 1_000), &mut here, &|_, _| Lines::default(), &StopFlag::new(), &mut note).unwrap();
+    run_trial(&open(over, 200.0, 1_000), &mut here, &|_, _| Lines::default(), &StopFlag::new(), &mut note).unwrap();
     assert!(seen.is_sorted_by(|a, b| a.0 <= b.0) && seen.iter().all(|(share, _)| (0.0..=1.0).contains(share)));
     assert!(seen.iter().any(|(_, doing)| doing == "measuring"));
 }

@@ -3,15 +3,16 @@
 //! A request is a line `G <id>` (or `L <id>` for the last one on its connection), an answer a line `= <id> <padding>`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use corecurve_core::{
     ArrivalKind, CellId, CpuId, Decoded, Endpoint, ErrorClass, Load, Nanos, Outcome, Pid, Placed, Problem, Purpose,
-    Rate, Rng, Running, Seat, TargetStats, Told, TrialRequest, Wire, Workload,
+    Rate, Rng, Running, Seat, TargetStats, Told, TransportKind, TrialRequest, Wire, Workload,
 };
+pub use corecurve_engine::io_uring_refusal;
 use corecurve_engine::{StopFlag, TrialOutput, TrialSetup, run_trial};
 
 /// The test protocol.
@@ -19,6 +20,8 @@ use corecurve_engine::{StopFlag, TrialOutput, TrialSetup, run_trial};
 pub struct Lines {
     /// Panic at this operation.
     pub panic_at: Option<u64>,
+    /// Bytes that a request carries along.
+    pub padding: usize,
 }
 
 impl Workload for Lines {
@@ -32,7 +35,9 @@ impl Workload for Lines {
 impl Wire for Lines {
     type Decoder = u64;
     fn encode(&self, op: &u64, last: bool, out: &mut Vec<u8>) {
-        writeln!(out, "{} {op}", if last { 'L' } else { 'G' }).unwrap();
+        let padding = "x".repeat(self.padding);
+        writeln!(out, "{} {op}{}{padding}", if last { 'L' } else { 'G' }, if padding.is_empty() { "" } else { " " })
+            .unwrap();
     }
     fn decode(&self, op: &u64, decoder: &mut u64, input: &[u8], _: bool) -> Decoded {
         let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return Decoded::Partial { consumed: 0 } };
@@ -87,6 +92,12 @@ pub enum Manner {
     Twice,
     /// Closes the connection after each answer without having said so.
     CloseAfter,
+    /// Right, but says good-bye with its answer: no more will come, though it would still read.
+    HalfClose,
+    /// Right, and after a while says something that nobody asked for.
+    Chatter(Duration),
+    /// Does not read for a while at first, then right.
+    LateReader(Duration),
 }
 
 /// A server that lives as long as this.
@@ -129,16 +140,29 @@ impl Drop for Server {
 /// One connection, until the client closes it or the manner does.
 fn serve(stream: TcpStream, manner: Manner, born: Instant, thaw: &AtomicU64) -> Option<()> {
     stream.set_nodelay(true).ok()?;
+    if let Manner::LateReader(pause) = manner {
+        std::thread::sleep(pause);
+    }
     let mut out = stream.try_clone().ok()?;
     let mut lines = BufReader::new(stream).lines();
     let mut first = true;
     loop {
         let line = lines.next()?.ok()?;
-        let (kind, id) = line.split_once(' ')?;
+        let mut words = line.split(' ');
+        let (kind, id) = (words.next()?, words.next()?);
         let id: u64 = id.parse().ok()?;
         let answer = format!("= {id} {}\n", "x".repeat(100));
         match manner {
-            Manner::Right => out.write_all(answer.as_bytes()).ok()?,
+            Manner::Right | Manner::LateReader(_) => out.write_all(answer.as_bytes()).ok()?,
+            Manner::HalfClose => {
+                out.write_all(answer.as_bytes()).ok()?;
+                out.shutdown(Shutdown::Write).ok()?;
+            }
+            Manner::Chatter(pause) => {
+                out.write_all(answer.as_bytes()).ok()?;
+                std::thread::sleep(pause);
+                out.write_all(b"= 0 x\n").ok()?;
+            }
             Manner::Dribble => answer.bytes().try_for_each(|byte| out.write_all(&[byte])).ok()?,
             Manner::Slow(pause) => {
                 std::thread::sleep(pause);
@@ -221,7 +245,7 @@ impl Running for Here {
 }
 
 /// A short trial with few connections and a given warm-up.
-pub fn setup(load: Load, window_ms: u64) -> TrialSetup {
+pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup {
     TrialSetup {
         cell: CellId("00-test".into()),
         rep: 0,
@@ -235,6 +259,8 @@ pub fn setup(load: Load, window_ms: u64) -> TrialSetup {
         arrival: ArrivalKind::Poisson,
         connections: Some(16),
         requests_per_connection: None,
+        transport,
+        caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,
             load,
@@ -251,8 +277,8 @@ pub fn setup(load: Load, window_ms: u64) -> TrialSetup {
     }
 }
 
-pub fn open(rate: f64, window_ms: u64) -> TrialSetup {
-    setup(Load::Open(Rate(rate)), window_ms)
+pub fn open(transport: TransportKind, rate: f64, window_ms: u64) -> TrialSetup {
+    setup(transport, Load::Open(Rate(rate)), window_ms)
 }
 
 /// Seats for so many load workers, on the CPUs this process may use, shared if need be.

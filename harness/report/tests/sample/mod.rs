@@ -287,6 +287,8 @@ fn series(shape: Shape, cores: usize, control: bool, index: usize) -> Cell {
         arrival: ArrivalKind::Poisson,
         connections: Some(256),
         requests_per_connection: None,
+        transport: None,
+        caveats: Vec::new(),
         mode: Mode::Search,
         control,
     }
@@ -385,6 +387,7 @@ fn trial(cell: &Cell, shape: Shape, capacity: f64, mat: f64, rate: f64, trial: u
         load_cores: 2,
         arrival: ArrivalKind::Poisson,
         connections: 256,
+        transport: None,
         seed: 7_000 + u64::from(trial),
         schedule_sha256: "ab".repeat(32),
         offered_per_s: rate,

@@ -1,33 +1,30 @@
 //! Answers read, and what ends an operation.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-
 use corecurve_core::{Decoded, ErrorClass, Outcome, Told, Wire};
 use corecurve_machine::clock;
 
 use super::super::connection::{Connection, State};
-use super::super::{Ended, Happened, classify};
+use super::super::transport::Received;
+use super::super::{Ended, Happened, Transport};
 use super::Pool;
 
 /// An answer whose unconsumed part grows beyond this is no answer.
 const MOST_HELD: usize = 256 << 10;
 
-impl<W: Wire> Pool<W> {
-    /// Reads what has arrived. At most one operation ends by it.
+impl<W: Wire, T: Transport> Pool<W, T> {
+    /// Takes what has arrived. At most one operation ends by it.
     #[inline]
-    pub(super) fn receive(&mut self, index: usize, closing: bool, workload: &W) -> Happened<W::Op> {
+    pub(super) fn receive(&mut self, index: usize, signal: T::Signal, workload: &W) -> Happened<W::Op> {
         loop {
-            let Some(stream) = &mut self.connections[index].stream else { return Happened::Nothing };
-            let n = match stream.read(&mut self.read) {
-                Ok(0) => return self.closed(index, workload),
-                Ok(n) => n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Happened::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.broken(index, classify(&error), clock::now().0),
+            let (n, more, closing) = match self.transport.receive(index, signal) {
+                Received::Bytes { n, more, closing } => (n, more, closing),
+                Received::Nothing => return Happened::Nothing,
+                Received::End => return self.closed(index, workload),
+                Received::Failed(class) => return self.broken(index, class, clock::now().0),
             };
-            let now = clock::now().0;
-            match self.digest(index, n, workload) {
-                Digest::More if n == self.read.len() || closing => {}
+            let now = self.transport.received_at();
+            match self.digest(index, signal, n, workload) {
+                Digest::More if more => {}
                 Digest::More => return Happened::Nothing,
                 Digest::Unsolicited => {
                     self.unsolicited += 1;
@@ -43,10 +40,10 @@ impl<W: Wire> Pool<W> {
 
     /// Shows `n` new bytes to the workload.
     #[inline]
-    fn digest(&mut self, index: usize, n: usize, workload: &W) -> Digest {
+    fn digest(&mut self, index: usize, signal: T::Signal, n: usize, workload: &W) -> Digest {
         let Connection { flight, decoder, held, .. } = &mut self.connections[index];
         let Some(flight) = flight else { return Digest::Unsolicited };
-        let fresh = &self.read[..n];
+        let fresh = self.transport.bytes(signal, n);
         let straight = held.is_empty();
         if !straight {
             held.extend_from_slice(fresh);
@@ -80,10 +77,11 @@ impl<W: Wire> Pool<W> {
         connection.held.clear();
         connection.idle_since = now;
         self.in_flight -= 1;
-        if keep && !flight.last && connection.unsent.is_empty() {
+        if keep && !flight.last && self.transport.is_sent(index) {
             self.set_free(index, now);
         } else {
             connection.close(now);
+            self.transport.close(index);
             self.open -= 1;
             // What goes wrong here comes up again when the connection is tended.
             if let Happened::Unreachable(_) = self.dial(index, now) {
@@ -112,6 +110,7 @@ impl<W: Wire> Pool<W> {
         let flight = connection.flight.take();
         connection.idle_since = now;
         connection.back_off(now);
+        self.transport.close(index);
         self.open -= 1;
         match flight {
             Some(flight) => {
@@ -124,21 +123,6 @@ impl<W: Wire> Pool<W> {
                 Happened::Nothing
             }
         }
-    }
-
-    /// Sends on with a request that the socket did not take whole.
-    pub(super) fn flush(&mut self, index: usize) -> Result<(), ErrorClass> {
-        let Connection { stream, unsent, .. } = &mut self.connections[index];
-        let Some(stream) = stream else { return Ok(()) };
-        while !unsent.is_empty() {
-            match stream.write(unsent) {
-                Ok(n) => drop(unsent.drain(..n)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(classify(&error)),
-            }
-        }
-        Ok(())
     }
 }
 
