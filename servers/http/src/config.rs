@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use corecurve_core::problem::printable;
@@ -70,6 +70,11 @@ impl ServeConfig {
         given.try_for_each(|(setting, text)| (setting.check)(text).map_err(|problem| problem.at(setting.name)))
     }
 
+    /// Where static files come from: the setting if there is one.
+    pub(crate) fn effective_root(&self) -> Option<PathBuf> {
+        self.settings.get(ROOT.name).map(PathBuf::from).or_else(|| self.root.clone())
+    }
+
     /// The limits with the settings applied.
     pub(crate) fn effective_limits(&self) -> Result<Limits, Problem> {
         let mut limits = self.limits;
@@ -111,7 +116,7 @@ pub(crate) fn reads<T: FromStr<Err = Problem>>(text: &str) -> Result<(), Problem
 }
 
 /// The settings every architecture understands.
-pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, COPIES, PROCS];
+pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, ROOT, COPIES, PROCS];
 
 /// Length of the accept queue.
 pub(crate) const BACKLOG: Setting = Setting {
@@ -138,6 +143,21 @@ const MAX_CONNECTIONS: Setting = Setting {
     summary: "open connections before new ones are turned away; per process with procs",
     check: reads::<Count>,
 };
+
+const ROOT: Setting = Setting {
+    name: "root",
+    default: "none",
+    summary: "directory whose files are served (as `serve --root`)",
+    check: is_directory,
+};
+
+fn is_directory(text: &str) -> Result<(), Problem> {
+    if Path::new(text).is_dir() {
+        return Ok(());
+    }
+    Err(Problem::new(format!("`{}` is not a directory", printable(text)))
+        .help("name the directory whose files should be served"))
+}
 
 /// A whole number of at least 1 in a setting.
 pub(crate) struct Count(pub usize);

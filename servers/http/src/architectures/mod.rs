@@ -65,7 +65,7 @@ fn start_threads(
 ) -> Result<RunningServer, Problem> {
     let used: Vec<&[Seat]> = slices.iter().map(|seats| architecture.used(seats)).collect();
     let cpus: Vec<Option<CpuId>> = used.iter().flat_map(|seats| seats.iter()).map(|seat| Some(seat.cpu)).collect();
-    let root = config.root.as_deref().map(Root::open).transpose()?;
+    let root = config.effective_root().as_deref().map(Root::open).transpose()?;
     let site = Arc::new(Site::new(Stats::new(architecture.name, cpus).of_part(part), root));
     let control = Arc::new(Control::default());
     let mut server = RunningServer::new(site.clone(), control.clone());

@@ -1,4 +1,4 @@
-//! `/work`: keeps the CPU busy for exactly the service time of a request id.
+//! `/work`: keeps the CPU busy for exactly the service time of a request id, or with `how=sleep` only its thread.
 //!
 //! The spin ends when the clock says so, so it needs no calibration constant and a slow machine does not
 //! stretch it. The reply tells the planned time, the time really spent and both ends of it on the
@@ -24,13 +24,13 @@ pub const WORK_BODY_BYTES: usize = 155;
 /// Answers `/work?QUERY`. `next_id` counts requests without an id.
 pub(super) fn answer(query: &str, next_id: &AtomicU64, reply: &mut Reply<'_>) {
     let start = now();
-    let (service, id) = match parse(query) {
+    let Asked { service, id, sleeps } = match parse(query) {
         Ok(parsed) => parsed,
         Err(problem) => return reply.send(Status::BAD_REQUEST, TEXT, format!("{}\n", problem.one_line()).as_bytes()),
     };
     let id = id.unwrap_or_else(|| next_id.fetch_add(1, Ordering::Relaxed));
     let planned = Nanos(service.time(id).0.min(MAX_SPIN.0));
-    let end = spin_until(start + planned);
+    let end = if sleeps { sleep_until(start + planned) } else { spin_until(start + planned) };
     let mut body = [0u8; WORK_BODY_BYTES];
     let mut writer = Padded { body: &mut body, at: 0 };
     writer.field("{\"id\":", id);
@@ -44,23 +44,35 @@ pub(super) fn answer(query: &str, next_id: &AtomicU64, reply: &mut Reply<'_>) {
     reply.send(Status::OK, "application/json", &body);
 }
 
-/// The service asked for, and the id if one is given.
-fn parse(query: &str) -> Result<(Service, Option<u64>), Problem> {
+/// What a query asks for.
+#[derive(Debug)]
+struct Asked {
+    service: Service,
+    /// The id, if one is given.
+    id: Option<u64>,
+    /// Whether the thread sleeps instead of spinning.
+    sleeps: bool,
+}
+
+fn parse(query: &str) -> Result<Asked, Problem> {
     let mut service = Service { shape: ServiceShape::Exp, mean: Nanos(200_000), seed: 1 };
-    let mut id = None;
+    let (mut id, mut sleeps) = (None, false);
     for (name, value) in pairs(query) {
         match name {
             "dist" => service.shape = value.parse::<ServiceShape>()?,
             "mean" => service.mean = value.parse::<Nanos>()?,
             "seed" => service.seed = number(name, value)?,
             "id" => id = Some(number(name, value)?),
-            _ => return Err(Problem::unknown("parameter", name, ["dist", "mean", "seed", "id"], "")),
+            "how" if value == "spin" => sleeps = false,
+            "how" if value == "sleep" => sleeps = true,
+            "how" => return Err(Problem::unknown("way", value, ["spin", "sleep"], "")),
+            _ => return Err(Problem::unknown("parameter", name, ["dist", "mean", "seed", "id", "how"], "")),
         }
     }
     if service.mean > MAX_MEAN {
         return Err(Problem::new(format!("mean {} is too long", service.mean)).help("the mean is at most 1s"));
     }
-    Ok((service, id))
+    Ok(Asked { service, id, sleeps })
 }
 
 fn number(name: &str, value: &str) -> Result<u64, Problem> {
@@ -83,6 +95,17 @@ fn spin_until(deadline: Nanos) -> Nanos {
         if time >= deadline {
             return time;
         }
+    }
+}
+
+/// Blocks the thread and leaves its CPU to others.
+fn sleep_until(deadline: Nanos) -> Nanos {
+    loop {
+        let time = now();
+        if time >= deadline {
+            return time;
+        }
+        std::thread::sleep((deadline - time).into());
     }
 }
 
@@ -119,9 +142,9 @@ mod tests {
 
     #[test]
     fn queries_are_read_and_faults_named() {
-        let (service, id) = parse("dist=bimodal&mean=50us&seed=9&id=3").unwrap();
+        let Asked { service, id, sleeps } = parse("dist=bimodal&mean=50us&seed=9&id=3").unwrap();
         assert_eq!((service.shape, service.mean, service.seed, id), (ServiceShape::Bimodal, Nanos(50_000), 9, Some(3)));
-        assert_eq!(parse("").unwrap().1, None);
+        assert!(parse("").unwrap().id.is_none() && !sleeps && parse("how=sleep").unwrap().sleeps);
         for (query, token) in [
             ("dist=exponential", "exponential"),
             ("mean=5", "`5`"),
@@ -130,6 +153,7 @@ mod tests {
             ("id=+1", "+1"),
             ("id=18446744073709551616", "18446744073709551616"),
             ("men=5us", "mean"),
+            ("how=sleeping", "sleep"),
             ("id", "``"),
         ] {
             let problem = parse(query).unwrap_err().one_line();
