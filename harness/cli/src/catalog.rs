@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use corecurve_core::{Problem, Settings, Target};
 use corecurve_engine::targets;
-use corecurve_http::{HttpFactory, WORKLOADS};
+use corecurve_http::{HttpFactory, Needs, WORKLOADS, WorkloadKind};
 use corecurve_servers::registry::{self, ARCHITECTURES};
 use corecurve_servers::{Architecture, COMMON_SETTINGS, ServeConfig};
 
-/// What every recipe in `servers/targets` is configured for.
-const THIRD_PARTY_WORKLOADS: [&str; 3] = ["plaintext", "static", "get"];
 const SEE_TARGETS: &str = "See `corecurve list targets`";
 
 /// The registries, seen as one.
@@ -20,7 +18,7 @@ pub struct Catalog {
 }
 
 /// One line of `corecurve list`.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct Listed {
     /// What the user types.
     pub name: String,
@@ -30,6 +28,15 @@ pub struct Listed {
     pub group: &'static str,
     /// Its settings, `key=default`.
     pub settings: Vec<String>,
+    /// For a workload: how the load is made unless flags say otherwise.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub suggests: String,
+    /// For a workload: the architectures whose weakness it shows.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub exposes: &'static [&'static str],
+    /// For a workload: what its numbers do not say.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub not_shown: &'static str,
     /// What it differs in from its neighbours, name and value; empty where that has not been said.
     #[serde(skip_serializing_if = "Factors::is_empty")]
     pub factors: Factors,
@@ -58,6 +65,16 @@ impl Catalog {
     /// Whether load for a target goes through sockets.
     pub fn has_sockets(target: &str) -> bool {
         !Catalog::is_virtual(target) && target != "null"
+    }
+
+    /// Whether a target is one of our own architectures.
+    pub fn is_built_in(target: &str) -> bool {
+        ARCHITECTURES.iter().any(|architecture| architecture.name == target)
+    }
+
+    /// Whether a target is started by us and can be told where files are.
+    pub fn takes_files(target: &str) -> bool {
+        !Catalog::is_virtual(target) && target != "null" && !target.starts_with("url:")
     }
 
     /// Whether a target of that name exists.
@@ -92,17 +109,28 @@ impl Catalog {
         }
     }
 
-    /// Whether a target answers a workload. Third-party recipes serve `/plaintext` and files, not our own endpoints.
+    /// Whether a target answers a workload. Third-party recipes serve `/plaintext` and, those with a root, files; not
+    /// the handlers of our own servers.
     ///
     /// # Errors
     /// Names what the target does answer.
     pub fn serves(&self, target: &str, workload: &str) -> Result<(), Problem> {
-        let third_party = targets::external_targets().iter().any(|known| known.name == target);
-        if !third_party || THIRD_PARTY_WORKLOADS.contains(&workload) || self.knows_workload(workload).is_err() {
+        let Some(third_party) = targets::external_targets().into_iter().find(|known| known.name == target) else {
+            return Ok(());
+        };
+        let has_root = third_party.settings.iter().any(|(key, _)| key == "root");
+        let served = |kind: &&WorkloadKind| match kind.needs {
+            Needs::Greeting | Needs::OwnPath => true,
+            Needs::Files => has_root,
+            Needs::Handlers => false,
+        };
+        let asked = WORKLOADS.iter().find(|kind| kind.name == workload);
+        if asked.is_none_or(|kind| served(&kind)) {
             return Ok(());
         }
+        let names: Vec<&str> = WORKLOADS.iter().filter(served).map(|kind| kind.name).collect();
         Err(Problem::new(format!("`{target}` does not answer workload `{workload}`"))
-            .help(format!("third-party servers answer {}", THIRD_PARTY_WORKLOADS.join(", "))))
+            .help(format!("it answers {}", names.join(", "))))
     }
 
     /// Whether target and workload take these settings.
@@ -143,7 +171,7 @@ impl Catalog {
         if name == "null" {
             return Ok(targets::null_target());
         }
-        if ARCHITECTURES.iter().any(|architecture| architecture.name == name) {
+        if Catalog::is_built_in(name) {
             let config = ServeConfig { settings: settings.clone(), ..ServeConfig::new(name, []) };
             registry::check(&config)?;
             return Ok(targets::serve_target(name, &self.exe, settings));
@@ -176,20 +204,21 @@ impl Catalog {
             group: "built-in architectures on one HTTP engine",
             settings: architecture.settings.iter().map(|s| format!("{}={}", s.name, s.default)).collect(),
             factors: factors(architecture),
+            ..Listed::default()
         });
         let external = targets::external_targets().into_iter().map(|target| Listed {
             name: target.name,
             summary: target.summary,
             group: "third-party servers",
-            settings: vec![],
-            factors: vec![],
+            settings: target.settings.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            ..Listed::default()
         });
         let sims = corecurve_sim::SIMS.iter().map(|sim| Listed {
             name: sim.name.to_owned(),
             summary: sim.summary.to_owned(),
             group: "queues in virtual time, with a known answer",
             settings: sim.settings.iter().map(|s| format!("{}={}", s.key, s.default)).collect(),
-            factors: vec![],
+            ..Listed::default()
         });
         let own = [
             ("exec:FILE.toml", "your own server, started as FILE.toml says"),
@@ -200,19 +229,21 @@ impl Catalog {
             name: name.to_owned(),
             summary: summary.to_owned(),
             group: "yours, and none",
-            settings: vec![],
-            factors: vec![],
+            ..Listed::default()
         });
         built_in.chain(external).chain(sims).chain(own).collect()
     }
 
     /// Every workload.
     pub fn workloads() -> Vec<Listed> {
-        let listed = |kind: &corecurve_http::WorkloadKind| Listed {
+        let listed = |kind: &WorkloadKind| Listed {
             name: kind.name.to_owned(),
             summary: kind.summary.to_owned(),
             group: "HTTP/1.1",
             settings: kind.settings.iter().map(|s| format!("{}={}", s.key, s.default)).collect(),
+            suggests: kind.suggests.to_string(),
+            exposes: kind.exposes,
+            not_shown: kind.not_shown,
             factors: vec![],
         };
         WORKLOADS.iter().map(listed).collect()
@@ -226,7 +257,7 @@ fn factors(architecture: &Architecture) -> Factors {
         ("scheduling", architecture.scheduling.label()),
         ("I/O", architecture.io.label()),
         ("fails by", architecture.failure_mode),
-        ("shown by", architecture.exposed_by),
     ];
-    facts.map(|(name, value)| (name, value.to_owned())).into()
+    let shown_by = [("shown by", architecture.shown_by())];
+    facts.map(|(name, value)| (name, value.to_owned())).into_iter().chain(shown_by).collect()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use corecurve_analysis::findings::{Findings, RunData, analyse_with_laws};
 use corecurve_analysis::search::{Hints, MatSearch};
-use corecurve_core::{Cell, Mode, Nanos, Plan, Problem, QueueLaw, Search, SearchSettings, Spec};
+use corecurve_core::{Cell, Mode, Nanos, Plan, Problem, QueueLaw, Search, SearchSettings, Spec, Target};
 use corecurve_engine::execute::{Lab, Outcome, WorkloadFactory, execute};
 use corecurve_engine::signals;
 use corecurve_engine::store::{Store, StoredRun, read_run};
@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::exit::{Exit, Failure};
 use crate::plan::Kind;
 use crate::progress::Progress;
+use crate::site::Furnished;
 use crate::{runs, show};
 
 /// How results are shown, checked before anything is measured.
@@ -95,7 +96,7 @@ pub fn conduct(
     let stop = signals::install()?;
     let strict = spec.strict.unwrap_or(false);
     let lab = Lab {
-        target: &|cell: &Cell| catalog.target(&cell.target, &cell.target_settings, &spec.allow_remote),
+        target: &|cell: &Cell| target_of(catalog, cell, &spec.allow_remote),
         workload: &|cell: &Cell| workload_factory(catalog, cell),
         search: &|cell: &Cell, settings: &SearchSettings| search_for(cell, settings),
         replay: &crate::replay::replayer,
@@ -115,6 +116,24 @@ pub fn conduct(
         return Ok(Exit::Interrupted);
     }
     Ok(judge(&findings))
+}
+
+/// The target of a cell, with the files its workload needs if it is one we start.
+fn target_of(catalog: &Catalog, cell: &Cell, allow_remote: &[String]) -> Result<Box<dyn Target>, Problem> {
+    let target = catalog.target(&cell.target, &cell.target_settings, allow_remote)?;
+    if !Catalog::takes_files(&cell.target) {
+        return Ok(target);
+    }
+    let mut files = catalog.workload(&cell.workload, &cell.workload_settings)?.files().to_vec();
+    if Catalog::is_built_in(&cell.target) {
+        // Their own endpoint answers these.
+        files.retain(|file| !file.path.starts_with("bytes/"));
+    }
+    if files.is_empty() {
+        return Ok(target);
+    }
+    let given = cell.target_settings.get("root").map(String::as_str);
+    Ok(Box::new(Furnished::new(target, files, given)))
 }
 
 /// A workload for each load worker of a cell; a simulation is asked nothing, so any will do.

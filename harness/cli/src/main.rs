@@ -15,6 +15,7 @@ mod progress;
 mod replay;
 mod runs;
 mod show;
+mod site;
 mod spec_args;
 mod transport;
 mod validate;

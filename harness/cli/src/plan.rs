@@ -6,7 +6,7 @@ use corecurve_core::{
     ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Placed, PlacementKind, Plan, Problem, Problems, Rate, SCHEMA,
     SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
-use corecurve_http::WORKLOADS;
+use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
 use rand::seq::SliceRandom;
 
@@ -45,6 +45,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let mut cells = Vec::new();
     for target in &axes.targets {
         for workload in axes.workloads_of(target, catalog, &mut problems) {
+            let suggested = suggestions(target, workload);
             for (target_settings, workload_settings) in &axes.settings {
                 let workload_settings = &axes.settings_of(workload, workload_settings);
                 problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
@@ -62,8 +63,8 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         placed,
                         slos: axes.slos.clone(),
                         arrival: axes.arrival,
-                        connections: spec.connections,
-                        requests_per_connection: spec.requests_per_connection,
+                        connections: spec.connections.or(suggested.connections.map(|count| count.on(cores))),
+                        requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
                         caveats: axes.caveats_of(target),
                         mode: axes.mode,
@@ -205,6 +206,12 @@ impl Axes {
         }
         list
     }
+}
+
+/// How a workload wants its load made. A simulation is asked nothing and takes no advice.
+fn suggestions(target: &str, workload: &str) -> Suggests {
+    let kind = WORKLOADS.iter().find(|kind| kind.name == workload && !Catalog::is_virtual(target));
+    kind.map_or(Suggests::NOTHING, |kind| kind.suggests)
 }
 
 fn mode(kind: Kind, arrival: ArrivalKind, rate: Option<Rate>, rate_given: bool) -> Result<Mode, Problem> {

@@ -5,12 +5,13 @@ use corecurve_core::{Cell, Nanos, Replay};
 use corecurve_engine::execute::Replayer;
 use corecurve_engine::trial::TraceRow;
 
-/// The workload whose answers carry their service times.
-const TELLING: &str = "work";
+/// The workloads all of whose answers carry their service times.
+const TELLING: [&str; 2] = ["work", "bimodal"];
 
 /// How a cell's trials are replayed: only where one core serves one queue, and the answers tell their service times.
 pub fn replayer(cell: &Cell) -> Option<Replayer> {
-    let one_queue = cell.cores == 1 && cell.workload == TELLING && cell.requests_per_connection.is_none();
+    let one_queue =
+        cell.cores == 1 && TELLING.contains(&cell.workload.as_str()) && cell.requests_per_connection.is_none();
     // Thread-per-connection shares its core between requests instead of queueing them.
     (one_queue && cell.target != "thread-per-connection").then_some(replay as Replayer)
 }

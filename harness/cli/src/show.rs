@@ -87,11 +87,16 @@ pub fn headline(plan: &Plan, machine: &Machine) -> Vec<String> {
 
 fn what(cell: &Cell) -> String {
     let mode = match cell.mode {
-        Mode::Search => "search",
-        Mode::Fixed(Rate(rate)) => return format!("{} offered", Rate(rate)),
-        Mode::Closed => return cell.arrival.to_string(),
+        Mode::Search => "search".to_owned(),
+        Mode::Fixed(Rate(rate)) => format!("{} offered", Rate(rate)),
+        Mode::Closed => cell.arrival.to_string(),
     };
+    let connections = cell.connections.map_or(String::new(), |count| format!(", {count} connections"));
+    let each = cell.requests_per_connection.map_or(String::new(), |count| match count {
+        1 => ", 1 request on each".to_owned(),
+        count => format!(", {count} requests on each"),
+    });
     let control = if cell.control { ", control: the same cell once more" } else { "" };
     let shared = if cell.placed.shared { ", SHARED CORES" } else { "" };
-    format!("{mode}{control}{shared}")
+    format!("{mode}{connections}{each}{control}{shared}")
 }

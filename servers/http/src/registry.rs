@@ -29,8 +29,10 @@ pub struct Architecture {
     pub io: IoKind,
     /// What it is known to do badly.
     pub failure_mode: &'static str,
-    /// The workload that shows it.
-    pub exposed_by: &'static str,
+    /// The workloads that show it, by their names. A test of the harness holds them to the workloads there are.
+    pub exposed_by: &'static [&'static str],
+    /// Under which circumstances they show it.
+    pub exposed_when: &'static str,
     /// Its own settings, besides [`crate::config::COMMON_SETTINGS`].
     pub settings: &'static [Setting],
     /// Whether it has one worker, on the first seat, whatever the number of seats.
@@ -58,6 +60,12 @@ pub const ARCHITECTURES: &[Architecture] = &[
 ];
 
 impl Architecture {
+    /// The workloads that show its failure mode, and when, in one line.
+    pub fn shown_by(&self) -> String {
+        let names: Vec<String> = self.exposed_by.iter().map(|name| format!("`{name}`")).collect();
+        format!("{}: {}", names.join(", "), self.exposed_when)
+    }
+
     /// The seats that get a worker.
     pub(crate) fn used<'a>(&self, seats: &'a [Seat]) -> &'a [Seat] {
         if self.has_one_worker { &seats[..seats.len().min(1)] } else { seats }
@@ -114,7 +122,7 @@ pub fn markdown_table() -> String {
     for row in ARCHITECTURES {
         let (accept, queue) = (row.accept_path.label(), row.queue_discipline.label());
         let (scheduling, io) = (row.scheduling.label(), row.io.label());
-        let (fails, shown) = (row.failure_mode, row.exposed_by);
+        let (fails, shown) = (row.failure_mode, row.shown_by());
         table += &format!("| `{}` | {accept} | {queue} | {scheduling} | {io} | {fails} | {shown} |\n", row.name);
     }
     table
@@ -128,8 +136,9 @@ mod tests {
     fn names_are_unique_and_slips_are_recognised() {
         for (i, architecture) in ARCHITECTURES.iter().enumerate() {
             assert!(ARCHITECTURES[..i].iter().all(|other| other.name != architecture.name), "{}", architecture.name);
-            let facts = [architecture.summary, architecture.failure_mode, architecture.exposed_by];
+            let facts = [architecture.summary, architecture.failure_mode, architecture.exposed_when];
             assert!(facts.iter().all(|fact| !fact.is_empty() && !fact.contains('|')), "{}", architecture.name);
+            assert!(!architecture.exposed_by.is_empty(), "{}", architecture.name);
         }
         assert!(find("thread-percore").unwrap_err().one_line().contains("`thread-per-core`"));
     }

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use corecurve_core::{Settings, Wire};
+use corecurve_core::{Settings, Wire, Workload};
 use corecurve_http::{HttpWorkload, Op, http_workload};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -49,13 +49,17 @@ fn response(c: &mut Criterion) {
 fn request(c: &mut Criterion) {
     let mut group = c.benchmark_group("request");
     group.throughput(Throughput::Elements(1));
-    for name in ["plaintext", "work"] {
-        let workload = workload(name);
+    for name in ["plaintext", "work", "web99-static", "support-like"] {
+        let mut workload = workload(name);
+        let mut rng = corecurve_core::rng::stream(1, 1);
+        let mut id = 0;
         group.bench_function(name, |b| {
             let mut out = Vec::with_capacity(4096);
             b.iter(|| {
                 out.clear();
-                workload.encode(black_box(&Op { id: 123_456_789 }), false, &mut out);
+                id += 1;
+                let op = workload.next(black_box(id), &mut rng);
+                workload.encode(&op, false, &mut out);
                 out.len()
             });
         });

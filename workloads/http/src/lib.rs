@@ -1,7 +1,7 @@
 //! HTTP workloads: what is asked of a web server, and the oracle that knows the right answer.
 //!
 //! Every workload is a row of [`WORKLOADS`]: a name, its settings and a function from settings to a
-//! recipe (one request template, one expectation). All of them run as the same type, [`HttpWorkload`],
+//! mix of requests ([`Mix`]: templates with expectations, and how to choose). All of them run as the same type, [`HttpWorkload`],
 //! so that the load worker is compiled once and its hot loop has no virtual call.
 //!
 //! The response reader ([`response`]) is strict on purpose. A load generator that forgives a broken
@@ -9,20 +9,28 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | settings → recipe | [`kinds`], one file per workload |
-//! | recipe + seed → workload | [`HttpFactory::make`] |
+//! | settings → mix | [`kinds`], one file per workload |
+//! | mix + seed → workload | [`HttpFactory::make`] |
 //! | operation → bytes | [`HttpWorkload`] (`encode`): three copies, no formatting but the id |
 //! | bytes → outcome | [`response`]: an exact `memcmp` with the last head, else httparse |
 #![forbid(unsafe_code)]
 
 pub mod kinds;
+mod mix;
+mod needs;
 mod registry;
 mod request;
 pub mod response;
+mod sessions;
+mod site;
 mod values;
 mod workload;
 
+pub use mix::{Mix, Picks};
+pub use needs::{Connections, Needs, Suggests};
 pub use registry::{HttpFactory, SettingKind, WORKLOADS, WorkloadKind, http_workload};
 pub use request::{Method, Recipe};
+pub use sessions::{Embed, MAX_EMBEDS, SessionPlan, Stop};
+pub use site::{MODIFIED_S, MODIFIED_TEXT, SiteFile};
 pub use values::Values;
 pub use workload::{HttpWorkload, Op};

@@ -3,7 +3,9 @@
 use corecurve_core::{Problem, Problems, Settings};
 
 use crate::kinds;
-use crate::request::Recipe;
+use crate::mix::Mix;
+use crate::needs::{Needs, Suggests};
+use crate::site::SiteFile;
 use crate::values::Values;
 use crate::workload::HttpWorkload;
 
@@ -16,10 +18,16 @@ pub struct WorkloadKind {
     pub summary: &'static str,
     /// One sentence: what a number from this workload does not say.
     pub not_shown: &'static str,
+    /// The architectures whose known weakness it shows, by their names; empty when it is not made for one.
+    pub exposes: &'static [&'static str],
+    /// What a server must have to answer it.
+    pub needs: Needs,
+    /// How the load should be made unless the user says otherwise.
+    pub suggests: Suggests,
     /// The settings it takes.
     pub settings: &'static [SettingKind],
-    /// From settings to a recipe.
-    pub build: fn(&mut Values) -> Option<Recipe>,
+    /// From settings to what is asked.
+    pub build: fn(&mut Values) -> Option<Mix>,
 }
 
 /// One setting of a workload, given as `--set workload.KEY=VALUE`.
@@ -41,6 +49,16 @@ pub const WORKLOADS: &[WorkloadKind] = &[
     kinds::work::KIND,
     kinds::static_file::KIND,
     kinds::get::KIND,
+    kinds::tcp::KIND,
+    kinds::keepalive::KIND,
+    kinds::k_per_conn::KIND,
+    kinds::bimodal::KIND,
+    kinds::large::KIND,
+    kinds::web99_static::KIND,
+    kinds::lifo_trap::KIND,
+    kinds::elephant::KIND,
+    kinds::blocker::KIND,
+    kinds::support_like::KIND,
 ];
 
 /// The workload `name` with its settings checked, ready to be made for each load worker.
@@ -66,7 +84,7 @@ fn joined(problems: Problems) -> Problem {
 #[derive(Clone, Debug)]
 pub struct HttpFactory {
     kind: &'static WorkloadKind,
-    recipe: Recipe,
+    mix: Mix,
     authority: String,
 }
 
@@ -84,10 +102,10 @@ impl HttpFactory {
             Problem::unknown("workload", name, names, "See `corecurve list workloads`")
         })?;
         let mut values = Values::new(kind, settings);
-        let recipe = (kind.build)(&mut values);
+        let mix = (kind.build)(&mut values);
         let problems = values.into_problems();
-        match recipe {
-            Some(recipe) if problems.0.is_empty() => Ok(HttpFactory { kind, recipe, authority: LOOPBACK.to_owned() }),
+        match mix {
+            Some(mix) if problems.0.is_empty() => Ok(HttpFactory { kind, mix, authority: LOOPBACK.to_owned() }),
             _ => Err(problems),
         }
     }
@@ -95,6 +113,11 @@ impl HttpFactory {
     /// The workload's row in [`WORKLOADS`].
     pub fn kind(&self) -> &'static WorkloadKind {
         self.kind
+    }
+
+    /// The files that must be below the target's static root, unless it answers their paths some other way.
+    pub fn files(&self) -> &[SiteFile] {
+        &self.mix.files
     }
 
     /// Asks this `HOST` or `HOST:PORT` (the `Host` header) instead of `127.0.0.1`. Characters that no authority
@@ -111,7 +134,7 @@ impl HttpFactory {
     /// Workers differ only in the operation ids the engine gives them, so `worker` changes nothing today.
     pub fn make(&self, worker: usize, seed: u64) -> HttpWorkload {
         let _ = worker;
-        HttpWorkload::new(&self.recipe, seed, &self.authority)
+        HttpWorkload::new(&self.mix, seed, &self.authority)
     }
 }
 

@@ -31,12 +31,21 @@ pub struct Recipe {
     pub method: Method,
     /// Path and query. `{seed}` becomes the trial's seed, the first `{id}` the number of the operation.
     pub path: String,
+    /// Header fields besides `Host`, each with its line end; empty for none.
+    pub fields: String,
     /// The body sent, empty for none.
     pub body: Vec<u8>,
     /// The status that counts as success.
     pub status: u16,
     /// The content that counts as right.
     pub content: Content,
+}
+
+impl Recipe {
+    /// A GET that is right when 200 comes with this content.
+    pub fn get(path: impl Into<String>, content: Content) -> Recipe {
+        Recipe { method: Method::Get, path: path.into(), fields: String::new(), body: Vec::new(), status: 200, content }
+    }
 }
 
 /// A request cut into what goes before the operation's id and what follows it.
@@ -57,7 +66,8 @@ impl Template {
             Method::Get | Method::Head => String::new(),
         };
         let rest = |connection: &str| {
-            let head = format!("{after} HTTP/1.1\r\nHost: {authority}\r\n{length}{connection}\r\n");
+            let fields = &recipe.fields;
+            let head = format!("{after} HTTP/1.1\r\nHost: {authority}\r\n{fields}{length}{connection}\r\n");
             [head.as_bytes(), &recipe.body].concat()
         };
         Template {
@@ -90,13 +100,7 @@ mod tests {
 
     #[test]
     fn requests_are_what_they_say() {
-        let mut recipe = Recipe {
-            method: Method::Get,
-            path: "/plaintext".into(),
-            body: Vec::new(),
-            status: 200,
-            content: Content::Any,
-        };
+        let mut recipe = Recipe::get("/plaintext", Content::Any);
         assert_eq!(written(&recipe, 3, false), "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n");
         assert_eq!(
             written(&recipe, 3, true),
@@ -106,6 +110,9 @@ mod tests {
         assert!(
             written(&recipe, u64::MAX, false).starts_with("GET /work?seed=7&id=18446744073709551615&x=1 HTTP/1.1\r\n")
         );
+        recipe.fields = "If-Modified-Since: x\r\n".into();
+        assert!(written(&recipe, 1, true).ends_with("\r\nIf-Modified-Since: x\r\nConnection: close\r\n\r\n"));
+        recipe.fields.clear();
         recipe.method = Method::Post;
         recipe.body = b"abc".to_vec();
         recipe.path = "/echo".into();

@@ -1,67 +1,92 @@
-//! [`HttpWorkload`]: a recipe made concrete for one load worker.
+//! [`HttpWorkload`]: a mix of requests made concrete for one load worker.
 
 use std::cell::RefCell;
 
 use corecurve_core::{Decoded, Outcome, Rng, Told, Wire, Workload};
 
+use crate::mix::{Mix, Picker};
 use crate::request::{Method, Recipe, Template};
 use crate::response::{Decoder, Expect, Memo};
 
-/// One operation: the number the engine gave it.
+/// One operation: the number the engine gave it, and what it asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Op {
     /// Unique in the trial.
     pub id: u64,
+    /// Index of the page in the workload's mix.
+    pub page: u32,
 }
 
 /// An HTTP workload of one load worker.
 ///
-/// Cost per operation: copying the request, one `memcmp` with the previous answer's head and, for sampled
+/// Cost per operation: choosing and copying the request, one `memcmp` with the head of an earlier answer and, for sampled
 /// operations, one with the expected body. Nothing is allocated after it is made, except that the engine's
 /// own buffers grow to the size of the largest message.
 #[derive(Debug)]
 pub struct HttpWorkload {
+    pages: Box<[Page]>,
+    picker: Picker,
+    /// The head seen last of each of the first pages, shared by all connections of this worker: servers answer alike.
+    /// Pages beyond [`MEMOS`] share them; all of those are GETs, to which equal heads mean the same.
+    memos: Box<[RefCell<Memo>]>,
+}
+
+/// Most heads remembered.
+const MEMOS: usize = 64;
+
+/// A request with what a right answer to it is.
+#[derive(Debug)]
+struct Page {
     template: Template,
     expect: Expect,
-    /// The head seen last, shared by all connections of this worker: servers answer alike.
-    memo: RefCell<Memo>,
+}
+
+impl Page {
+    fn new(recipe: &Recipe, seed: u64, authority: &str) -> Page {
+        let bodiless = recipe.method == Method::Head;
+        let expect = Expect { status: recipe.status, bodiless, content: recipe.content.clone() };
+        Page { template: Template::new(recipe, seed, authority), expect }
+    }
 }
 
 impl HttpWorkload {
-    pub(crate) fn new(recipe: &Recipe, seed: u64, authority: &str) -> HttpWorkload {
-        HttpWorkload {
-            template: Template::new(recipe, seed, authority),
-            expect: Expect {
-                status: recipe.status,
-                bodiless: recipe.method == Method::Head,
-                content: recipe.content.clone(),
-            },
-            memo: RefCell::new(Memo::default()),
-        }
+    pub(crate) fn new(mix: &Mix, seed: u64, authority: &str) -> HttpWorkload {
+        let pages: Box<[Page]> = mix.pages.iter().map(|recipe| Page::new(recipe, seed, authority)).collect();
+        let memos = (0..pages.len().min(MEMOS)).map(|_| RefCell::default()).collect();
+        HttpWorkload { pages, picker: Picker::new(&mix.picks, seed), memos }
+    }
+
+    #[inline]
+    fn page(&self, op: &Op) -> &Page {
+        &self.pages[op.page as usize]
     }
 }
 
 impl Workload for HttpWorkload {
     type Op = Op;
 
-    fn next(&mut self, id: u64, _rng: &mut Rng) -> Op {
-        Op { id }
+    #[inline]
+    fn next(&mut self, id: u64, rng: &mut Rng) -> Op {
+        Op { id, page: self.picker.pick(id, rng) as u32 }
     }
 }
 
 impl Wire for HttpWorkload {
     type Decoder = Decoder;
 
+    #[inline]
     fn encode(&self, op: &Op, last: bool, out: &mut Vec<u8>) {
-        self.template.write(op.id, last, out);
+        self.page(op).template.write(op.id, last, out);
     }
 
-    fn decode(&self, _op: &Op, decoder: &mut Decoder, input: &[u8], verify: bool) -> Decoded {
-        decoder.read(&self.expect, &mut self.memo.borrow_mut(), input, verify)
+    #[inline]
+    fn decode(&self, op: &Op, decoder: &mut Decoder, input: &[u8], verify: bool) -> Decoded {
+        let memo = &self.memos[op.page as usize % self.memos.len()];
+        decoder.read(&self.page(op).expect, &mut memo.borrow_mut(), input, verify)
     }
 
-    fn closed(&self, _op: &Op, decoder: &mut Decoder) -> Outcome {
-        decoder.closed(&self.expect)
+    fn closed(&self, op: &Op, decoder: &mut Decoder) -> Outcome {
+        decoder.closed(&self.page(op).expect)
     }
 
     fn told(&self, decoder: &Decoder) -> Told {

@@ -46,8 +46,14 @@ fn print_rows(kind: &str, rows: &[Listed]) {
             println!("  {group}");
         }
         println!("    {:width$}  {}", row.name, row.summary);
-        if !row.settings.is_empty() {
-            println!("    {:width$}    settings: {}", "", row.settings.join("  "));
+        let details = [
+            ("settings", row.settings.join("  ")),
+            ("suggests", row.suggests.clone()),
+            ("exposes", row.exposes.join(", ")),
+            ("not shown", row.not_shown.to_owned()),
+        ];
+        for (name, text) in details.iter().filter(|(_, text)| !text.is_empty()) {
+            println!("    {:width$}    {name}: {text}", "");
         }
     }
     println!();
@@ -90,8 +96,7 @@ fn placements() -> Vec<Listed> {
         name: kind.name().to_owned(),
         summary: kind.summary().to_owned(),
         group: "of server and load cores",
-        settings: vec![],
-        factors: vec![],
+        ..Listed::default()
     };
     PlacementKind::ALL.into_iter().map(listed).collect()
 }
@@ -102,8 +107,7 @@ fn specs() -> Vec<Listed> {
         name: format!("specs/{name}"),
         summary: text.lines().next().unwrap_or_default().trim_start_matches('#').trim().to_owned(),
         group: "example files in the repository",
-        settings: vec![],
-        factors: vec![],
+        ..Listed::default()
     };
     SPECS.into_iter().map(listed).collect()
 }

@@ -10,6 +10,7 @@
 use corecurve_core::Problem;
 use corecurve_core::problem::printable;
 
+use crate::needs::{Needs, Suggests};
 use crate::registry::{SettingKind, WorkloadKind};
 use crate::request::{Method, Recipe};
 use crate::response::{Content, Search};
@@ -18,6 +19,9 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
     name: "get",
     summary: "GET (or HEAD) any path of your own server, with the status and text you expect",
     not_shown: "Says nothing about sessions: no cookies, no redirects, one path; without `body` any content is right.",
+    exposes: &[],
+    needs: Needs::OwnPath,
+    suggests: Suggests::NOTHING,
     settings: &[
         SettingKind {
             key: "path",
@@ -36,7 +40,8 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
         let status = values.keep("status", status);
         let content = content(values.text("body"), method);
         let content = values.keep("body", content);
-        Some(Recipe { method: method?, path: path?, body: Vec::new(), status: status?, content: content? })
+        let page = Recipe { method: method?, status: status?, ..Recipe::get(path?, content?) };
+        Some(page.into())
     },
 };
 

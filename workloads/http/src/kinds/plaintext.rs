@@ -8,8 +8,9 @@
 //! workload. A server that wins here may lose as soon as requests take 100 µs and queue behind each other
 //! (see `work`). With 32 connections on one machine it is also a comparison of kernels as much as servers.
 
+use crate::needs::{Needs, Suggests};
 use crate::registry::WorkloadKind;
-use crate::request::{Method, Recipe};
+use crate::request::Recipe;
 use crate::response::Content;
 
 /// The body that counts as right.
@@ -19,14 +20,14 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
     name: "plaintext",
     summary: "GET /plaintext, answered by exactly `Hello, World!`: the cost of a request with nothing in it",
     not_shown: "Says nothing about requests that take CPU time: here the socket calls are the work.",
+    exposes: &["shared-epoll", "work-stealing", "staged", "tokio"],
+    needs: Needs::Greeting,
+    suggests: Suggests::NOTHING,
     settings: &[],
-    build: |_| {
-        Some(Recipe {
-            method: Method::Get,
-            path: "/plaintext".to_owned(),
-            body: Vec::new(),
-            status: 200,
-            content: Content::Exactly(GREETING.to_vec()),
-        })
-    },
+    build: |_| Some(greeting().into()),
 };
+
+/// The request for it.
+pub(crate) fn greeting() -> Recipe {
+    Recipe::get("/plaintext", Content::Exactly(GREETING.to_vec()))
+}

@@ -14,14 +14,18 @@
 use corecurve_core::units::exact_time;
 use corecurve_core::{Nanos, Problem, ServiceShape};
 
+use crate::needs::{Needs, Suggests};
 use crate::registry::{SettingKind, WorkloadKind};
-use crate::request::{Method, Recipe};
+use crate::request::Recipe;
 use crate::response::Content;
 
 pub(crate) const KIND: WorkloadKind = WorkloadKind {
     name: "work",
     summary: "GET /work, answered after a CPU spin of a seeded service time: the workload with a known right answer",
     not_shown: "Says nothing about memory or blocking calls: the spin touches no data and never waits.",
+    exposes: &["single-loop", "thread-per-core", "tokio-per-core"],
+    needs: Needs::Handlers,
+    suggests: Suggests::NOTHING,
     settings: &[
         SettingKind { key: "dist", default: "exp", help: "shape of the service times: fixed, exp, bimodal, lognormal" },
         SettingKind { key: "mean", default: "200us", help: "mean service time, 1us to 1s" },
@@ -32,11 +36,18 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
         let mean = values.time("mean", Nanos::MICRO..=Nanos::SECOND);
         let seed = values.text("seed").map_or(Ok("{seed}".to_owned()), plain_number);
         let seed = values.keep("seed", seed);
-        let path = format!("/work?dist={}&mean={}&seed={}&id={{id}}", shape?, exact_time(mean?), seed?);
-        let content = Content::Service([b"\"spun_ns\":", b"\"end_ns\":"]);
-        Some(Recipe { method: Method::Get, path, body: Vec::new(), status: 200, content })
+        Some(page(shape?, mean?, &seed?).into())
     },
 };
+
+/// Every answer tells how long it took and when it was done.
+pub(crate) const TELLING: Content = Content::Service([b"\"spun_ns\":", b"\"end_ns\":"]);
+
+/// The request for a spin; a seed of `{seed}` is each trial's own.
+pub(crate) fn page(shape: ServiceShape, mean: Nanos, seed: &str) -> Recipe {
+    let path = format!("/work?dist={shape}&mean={}&seed={seed}&id={{id}}", exact_time(mean));
+    Recipe::get(path, TELLING)
+}
 
 fn plain_number(text: &str) -> Result<String, Problem> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

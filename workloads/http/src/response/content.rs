@@ -12,7 +12,7 @@ pub enum Content {
     /// A pattern repeated and cut at `len` bytes.
     Repeats {
         /// What is repeated.
-        pattern: &'static [u8; 64],
+        pattern: [u8; 64],
         /// Bytes in all.
         len: u64,
     },
@@ -186,7 +186,7 @@ mod tests {
     fn patterns_match_at_any_offset_and_a_flipped_byte_is_seen() {
         let pattern = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-\n";
         let mut body: Vec<u8> = pattern.iter().copied().cycle().take(300).collect();
-        let content = Content::Repeats { pattern, len: 300 };
+        let content = Content::Repeats { pattern: *pattern, len: 300 };
         for cut in 0..=300 {
             let (a, b) = body.split_at(cut);
             assert!(right(&content, &[a, b]).0, "cut at {cut}");

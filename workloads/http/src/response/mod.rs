@@ -14,6 +14,8 @@ mod decoder;
 mod head;
 mod memo;
 
+#[cfg(test)]
+pub(crate) use content::Seen;
 pub use content::{Content, Search};
 pub use decoder::{Decoder, Expect};
 pub use head::MAX_HEAD_BYTES;
