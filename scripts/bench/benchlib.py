@@ -19,7 +19,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORECURVE = ROOT / "target" / "release" / "corecurve"
-PEER_HYPER = ROOT / "servers" / "peers" / "target" / "release" / "peer-hyper"
+PEERS = ROOT / "servers" / "peers" / "target" / "release"
+RUST_PEERS = ["hyper", "axum", "actix-web"]
 GREETING = b"Hello, World!"
 # Our client loads for this long before its window; the others have no warm-up.
 WARMUP_S = 0.2
@@ -120,8 +121,8 @@ class Server:
             return ["nginx", "-p", str(self.scratch), "-c", self.nginx_conf(), "-e", "stderr"]
         if self.name == "lighttpd":
             return ["lighttpd", "-D", "-f", self.lighttpd_conf()]
-        if self.name == "hyper":
-            return [str(PEER_HYPER), "--port", str(self.port), "--workers", "1"]
+        if self.name in RUST_PEERS:
+            return [str(PEERS / f"peer-{self.name}"), "--port", str(self.port), "--workers", "1"]
         return [str(CORECURVE), "serve", "-t", self.name, "--port", str(self.port), "--server-cpus", str(cpu)]
 
     def nginx_conf(self):

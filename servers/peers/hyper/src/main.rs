@@ -1,11 +1,6 @@
 //! A peer for comparison: tokio's multi-thread runtime and hyper 1, put together as their documentation does.
 //!
-//! `peer-hyper --port N [--workers N]` serves on 127.0.0.1:
-//!
-//! | path | reply |
-//! |---|---|
-//! | `/plaintext` | `Hello, World!` |
-//! | `/bytes/N` | N bytes of the pattern the harness knows, at most 64 MiB |
+//! Paths and options are those of all peers (`peer-common`).
 //!
 //! Nothing here is tuned except what a benchmark of any server would: `TCP_NODELAY`, replies of pipelined requests
 //! flushed together, as many workers as asked for. CPUs are chosen by whoever starts it: the threads keep the inherited
@@ -14,7 +9,6 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -24,48 +18,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use peer_common::{GREETING, Options};
 use tokio::net::TcpListener;
 
-const USAGE: &str = "usage: peer-hyper --port PORT [--workers N]";
-const MAX_BYTES: usize = 64 << 20;
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-\n";
-
-/// One long pattern; every `/bytes/N` reply is a slice of it, so that none is copied.
-static PATTERN: LazyLock<Bytes> = LazyLock::new(|| ALPHABET.repeat(MAX_BYTES / ALPHABET.len()).into());
-
 fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)).and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}\n{USAGE}");
-            ExitCode::from(1)
-        }
-    }
-}
-
-struct Options {
-    port: u16,
-    workers: usize,
-}
-
-impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options { port: 0, workers: 1 };
-        let mut port_given = false;
-        while let Some(flag) = args.next() {
-            let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
-            let bad = |_| format!("{flag}: `{value}` is not a number in range");
-            match flag.as_str() {
-                "--port" => (options.port, port_given) = (value.parse().map_err(bad)?, true),
-                "--workers" => options.workers = value.parse().map_err(bad)?,
-                _ => return Err(format!("unknown option `{flag}`")),
-            }
-        }
-        if !port_given || options.workers == 0 {
-            return Err("a port and at least one worker are needed".to_owned());
-        }
-        Ok(options)
-    }
+    peer_common::main("peer-hyper", run)
 }
 
 fn run(options: Options) -> Result<(), String> {
@@ -111,11 +68,10 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     }
     let path = request.uri().path();
     if path == "/plaintext" {
-        return Ok(reply(StatusCode::OK, "text/plain", Bytes::from_static(b"Hello, World!")));
+        return Ok(reply(StatusCode::OK, "text/plain", Bytes::from_static(GREETING)));
     }
-    let size = path.strip_prefix("/bytes/").and_then(|count| count.parse::<usize>().ok());
-    Ok(match size.filter(|size| *size <= MAX_BYTES) {
-        Some(size) => reply(StatusCode::OK, "application/octet-stream", PATTERN.slice(..size)),
+    Ok(match path.strip_prefix("/bytes/").and_then(peer_common::pattern) {
+        Some(body) => reply(StatusCode::OK, "application/octet-stream", body),
         None => reply(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"not found\n")),
     })
 }
