@@ -1,4 +1,4 @@
-//! A hundred kills at random moments, over every kind of target: nothing survives the harness, nothing that was told is
+//! Kills by the hundred at random moments, over every kind of target: nothing survives the harness, nothing that was told is
 //! lost, and `resume` completes every run to what the plan says.
 //!
 //! This process is a subreaper, so whatever a killed harness leaves behind becomes its child and is seen.
@@ -16,11 +16,11 @@ use corecurve_engine::store::read_run;
 use corecurve_machine::procfs::{process, tcp};
 use rustix::process::{Pid, Signal, WaitOptions};
 
-const KILLS: u64 = 100;
+const KILLS: u64 = 120;
 /// Longest life of a harness before it is killed.
 const LIFE_MS: u64 = 450;
-/// Repetitions of each run: more than a hundred short lives get done, so that every one of them is at work.
-const REPS: &str = "40";
+/// Repetitions of each run: more than the short lives of a target get done, so that every one of them is at work.
+const REPS: &str = "30";
 /// The seed of moments and signals.
 const SEED: u64 = 10;
 
@@ -71,7 +71,8 @@ fn nothing_survives_and_nothing_is_lost() {
 fn targets() -> Vec<&'static str> {
     let installed =
         |name: &str| ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(name).is_file());
-    let third = ["nginx", "lighttpd"].into_iter().filter(|name| installed(name));
+    let known = [("nginx", "nginx"), ("lighttpd", "lighttpd"), ("haproxy", "haproxy"), ("apache", "apache2")];
+    let third = known.into_iter().filter(|(_, program)| installed(program)).map(|(name, _)| name);
     third.chain(["thread-per-core", "work-stealing"]).collect()
 }
 

@@ -14,9 +14,12 @@ use crate::child::GuardianExe;
 use crate::store::read_file;
 
 /// Name and text of every recipe in `servers/targets`.
-const RECIPES: [(&str, &str); 2] = [
+const RECIPES: [(&str, &str); 5] = [
     ("nginx", include_str!("../../../../servers/targets/nginx.toml")),
     ("lighttpd", include_str!("../../../../servers/targets/lighttpd.toml")),
+    ("haproxy", include_str!("../../../../servers/targets/haproxy.toml")),
+    ("apache", include_str!("../../../../servers/targets/apache.toml")),
+    ("caddy", include_str!("../../../../servers/targets/caddy.toml")),
 ];
 
 /// A line of `list`.

@@ -86,11 +86,22 @@ pub fn servers() -> Vec<(&'static str, String)> {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers/targets");
     let installed = |name: &&str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).any(|dir| dir.join(name).is_file())
+        std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).any(|dir| dir.join(program(name)).is_file())
     };
     let text = |name: &'static str| (name, std::fs::read_to_string(targets.join(format!("{name}.toml"))).unwrap());
-    let third: Vec<_> = ["nginx", "lighttpd"].into_iter().filter(installed).map(text).collect();
+    let third: Vec<_> =
+        ["nginx", "lighttpd", "haproxy", "apache", "caddy"].into_iter().filter(installed).map(text).collect();
     third.into_iter().chain([("own", OWN.to_owned())]).collect()
+}
+
+/// How many processes a server with so many workers has at least.
+pub fn processes(name: &str, workers: usize) -> usize {
+    if ["haproxy", "caddy"].contains(&name) { 1 } else { workers }
+}
+
+/// What a server's program is called.
+fn program(name: &str) -> &str {
+    if name == "apache" { "apache2" } else { name }
 }
 
 pub fn address(running: &dyn Running) -> std::net::SocketAddr {

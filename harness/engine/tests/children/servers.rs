@@ -16,7 +16,7 @@ pub fn each_starts_on_its_cpus_answers_and_leaves_nothing() {
             assert!(get(address, "/plaintext").ends_with("\r\n\r\nHello, World!"), "{name}");
             running.check().unwrap();
             let pids = running.pids();
-            assert!(pids.len() >= workers, "{name}: {pids:?}");
+            assert!(pids.len() >= helper::processes(name, workers), "{name}: {pids:?}");
             for pid in &pids {
                 let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
                 let cpus = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
@@ -34,11 +34,11 @@ pub fn each_starts_on_its_cpus_answers_and_leaves_nothing() {
 }
 
 pub fn a_static_root_is_served() {
-    // Below /tmp and readable by all, because nginx serves as another user.
+    // Below /tmp and readable by all, because nginx and Apache serve as another user.
     let root = tempfile::tempdir().unwrap();
     std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(root.path().join("a.txt"), "a file").unwrap();
-    for (name, recipe) in servers().into_iter().filter(|(name, _)| *name != "own") {
+    for (name, recipe) in servers().into_iter().filter(|(_, recipe)| recipe.contains("\nroot = ")) {
         let scratch = tempfile::tempdir().unwrap();
         let recipe = Recipe::parse(&recipe, name).unwrap();
         let settings: Settings = [("root".to_owned(), root.path().to_str().unwrap().to_owned())].into();
@@ -64,7 +64,9 @@ pub fn they_listen_on_loopback_alone() {
 pub fn versions_are_told() {
     for (name, _) in servers().into_iter().filter(|(name, _)| *name != "own") {
         let version = external_version(name).unwrap_or_default();
-        assert!(version.contains('.') && version.contains(name), "{name}: {version}");
+        // Caddy says the number alone.
+        let named = name == "caddy" || version.to_lowercase().contains(name);
+        assert!(version.contains('.') && named, "{name}: {version}");
     }
     assert_eq!(external_version("no-such-server"), None);
 }

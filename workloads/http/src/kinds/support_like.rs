@@ -47,9 +47,12 @@ const DOWNLOADS: u8 = 4;
 /// The first of the files: there is a stop for each.
 const FILE: u8 = 5;
 
+/// As the rows of the table above.
+type PageRow = (u64, &'static [u8], &'static [(u8, f64)], f64);
+
 /// A page: its cost as a multiple of half the mean, its images besides the three that all have, where it leads, and the
 /// weight of leaving.
-const PAGES: [(u64, &[u8], &[(u8, f64)], f64); 5] = [
+const PAGES: [PageRow; 5] = [
     (1, &[3, 4], &[(SEARCH, 50.0), (CATALOGUE, 35.0)], 15.0),
     (2, &[5], &[(PRODUCT, 60.0), (SEARCH, 20.0)], 20.0),
     (4, &[], &[(PRODUCT, 60.0), (SEARCH, 20.0)], 20.0),
