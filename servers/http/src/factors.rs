@@ -33,6 +33,8 @@ pub enum QueueDiscipline {
     Partitioned,
     /// One queue for all workers; an idle worker takes what waits (M/M/c).
     Shared,
+    /// One queue per worker; an idle one takes what waits in another's, all but its newest task.
+    AlmostShared,
     /// The operating system runs a thread per connection on all CPUs (close to processor sharing).
     OsScheduled,
 }
@@ -88,6 +90,7 @@ impl QueueDiscipline {
             QueueDiscipline::Single => "single",
             QueueDiscipline::Partitioned => "partitioned",
             QueueDiscipline::Shared => "shared",
+            QueueDiscipline::AlmostShared => "shared but one",
             QueueDiscipline::OsScheduled => "the scheduler's",
         }
     }

@@ -10,7 +10,8 @@
 //!   what actix-web and pingora's `no-steal` mode do.
 //!
 //! **Queue discipline**: `tokio` shared, as far as stealing goes: a worker that has found tasks takes them to its own queue, from
-//! which idle ones steal all but the one in its LIFO slot. `tokio-per-core` partitioned.
+//! which idle ones steal all but the one in its LIFO slot: that one can wait behind a long request although a worker is free.
+//! `tokio-per-core` partitioned.
 //!
 //! **Failure mode**: `tokio` wakes and searches for work across all workers, and one worker at a time drives the
 //! reactor, so with few connections and tiny requests it costs more than it gives; what is spawned from outside goes through a
@@ -38,7 +39,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "tokio",
     summary: "tokio's multi-thread runtime with pinned workers: a task per connection, stolen by idle workers",
     accept_path: AcceptPath::SharedListener,
-    queue_discipline: QueueDiscipline::Shared,
+    queue_discipline: QueueDiscipline::AlmostShared,
     scheduling: Scheduling::Stealing,
     io: IoKind::Tokio,
     failure_mode: "waking and searching for work costs more than it gives when requests are tiny and connections few",
