@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod replay;
 mod runs;
+mod shield;
 mod show;
 mod site;
 mod spec_args;

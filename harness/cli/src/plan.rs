@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::shield;
 use crate::transport::{self, Decision};
 
 /// Which command asks: they differ in defaults and in what they allow.
@@ -49,7 +50,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
             for (target_settings, workload_settings) in &axes.settings {
                 let workload_settings = &axes.settings_of(workload, workload_settings);
                 problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
-                for (cores, placed) in placements(spec, machine, target, &axes, &mut problems) {
+                for (cores, placed, open) in placements(spec, machine, target, &axes, &mut problems) {
                     if cells.len() > MOST_CELLS {
                         continue;
                     }
@@ -66,7 +67,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         connections: spec.connections.or(suggested.connections.map(|count| count.on(cores))),
                         requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
-                        caveats: axes.caveats_of(target),
+                        caveats: axes.caveats_of(target).into_iter().chain(open).collect(),
                         mode: axes.mode,
                         control: false,
                     });
@@ -112,6 +113,7 @@ struct Axes {
     arrival: ArrivalKind,
     mode: Mode,
     transport: Decision,
+    shield: shield::Asked,
     cores: String,
     reps: u32,
 }
@@ -169,6 +171,7 @@ impl Axes {
             arrival,
             mode,
             transport,
+            shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }
@@ -295,18 +298,18 @@ fn settings(spec: &Spec, problems: &mut Problems) -> Vec<(Settings, Settings)> {
     combinations
 }
 
-/// Core counts and who sits where, for each placement.
+/// Core counts and who sits where, for each placement, with what must be said of it.
 fn placements(
     spec: &Spec,
     machine: &Machine,
     target: &str,
     axes: &Axes,
     problems: &mut Problems,
-) -> Vec<(usize, Placed)> {
+) -> Vec<(usize, Placed, Option<String>)> {
     if Catalog::is_virtual(target) {
         let counts = core_counts(&axes.cores, SIM_CORES.max(largest(&axes.cores)), "");
         let counts = problems.take(counts).unwrap_or_default();
-        return counts.into_iter().map(|cores| (cores, virtual_seats(cores))).collect();
+        return counts.into_iter().map(|cores| (cores, virtual_seats(cores), None)).collect();
     }
     let mut list = Vec::new();
     for &kind in &axes.placements {
@@ -342,9 +345,13 @@ fn placements(
             problems.take(core_counts(&axes.cores, max, &what)).unwrap_or_default()
         };
         for cores in counts {
-            if let Some(placed) = problems.take(machine.place(&request(cores))) {
-                list.push((cores, placed));
+            let Some(mut placed) = problems.take(machine.place(&request(cores))) else { continue };
+            let mut open = None;
+            if Catalog::is_started_here(target) {
+                let decided = problems.take(shield::decide(axes.shield, machine, &placed));
+                (placed.clear, open) = decided.unwrap_or_default();
             }
+            list.push((cores, placed, open));
         }
     }
     list

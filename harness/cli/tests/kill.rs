@@ -11,8 +11,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use corecurve_core::rng::mix;
-use corecurve_core::{TrialRecord, Turn};
+use corecurve_core::{CpuSet, TrialRecord, Turn};
 use corecurve_engine::store::read_run;
+use corecurve_machine::allowed::affinity;
 use corecurve_machine::procfs::{process, tcp};
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -82,11 +83,14 @@ struct Run {
     dir: PathBuf,
     out: PathBuf,
     told: Vec<TrialRecord>,
+    /// Where this process may run, unless it is kept off the target's CPUs.
+    cpus: CpuSet,
 }
 
 impl Run {
     fn new(target: &'static str, results: &Path) -> Run {
-        Run { target, dir: results.join(target), out: results.join(format!("{target}.jsonl")), told: Vec::new() }
+        let out = results.join(format!("{target}.jsonl"));
+        Run { target, dir: results.join(target), out, told: Vec::new(), cpus: affinity().unwrap() }
     }
 
     fn start(&self) -> Child {
@@ -133,6 +137,7 @@ impl Run {
         // 0 or 3: it was done already. No code: struck before it listened to signals, or while it was ending anyway.
         assert!(matches!(status.code(), None | Some(0 | 3 | 130)), "{what}");
         expect_nobody(&what);
+        expect_everywhere(&self.cpus, &what);
         let open: Vec<u16> = ports.iter().copied().filter(|port| !tcp::listeners(*port).unwrap().is_empty()).collect();
         assert!(open.is_empty(), "{what}: {open:?}");
         self.hear();
@@ -172,6 +177,7 @@ impl Run {
         let what = format!("{}: {status:?} {}", self.target, self.stderr());
         assert!(matches!(status.code(), Some(0 | 3)), "{what}");
         expect_nobody(&what);
+        expect_everywhere(&self.cpus, &what);
         self.hear();
         self.expect_all_kept(&what);
         let run = read_run(&self.dir).unwrap();
@@ -251,4 +257,9 @@ fn expect_nobody(what: &str) {
         assert!(Instant::now() < deadline, "{what}: {left:?} survive");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Nobody is kept off the target's CPUs any more: this process is like any other that was moved.
+fn expect_everywhere(cpus: &CpuSet, what: &str) {
+    assert_eq!(affinity().unwrap(), *cpus, "{what}: a shield is left");
 }

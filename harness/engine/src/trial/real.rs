@@ -13,6 +13,7 @@ use corecurve_machine::clock::now;
 use corecurve_machine::memory::set_affinity;
 use corecurve_machine::pin::PinFinding;
 use corecurve_machine::procfs::tcp::{Ownership, ownership};
+use corecurve_machine::realtime::Priority;
 
 use super::assemble::{Planned, World, assemble};
 use super::orders::{Orders, UNDECIDED};
@@ -24,6 +25,7 @@ use crate::schedule::inspect;
 use crate::stop::StopFlag;
 use crate::validity::Observed;
 use crate::warmup::{Phase, SteadyDetector, batch_length};
+use crate::worker::raise;
 
 /// How long before load begins the workers are told.
 const START_LEAD: Nanos = Nanos(5_000_000);
@@ -73,6 +75,7 @@ where
     F: Fn(Post<'_>) -> Result<Report, Problem> + Sync,
 {
     let _home = Housekeeping::enter(&setup.placed.housekeeping);
+    let _urgent = raise(setup.placed.load_is_realtime(), Priority::Control)?;
     let orders = Orders::new(setup.workers());
     let mut course = Course::new(setup, &orders, stop);
     let mut reports = Vec::new();

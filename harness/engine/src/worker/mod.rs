@@ -31,6 +31,7 @@ use corecurve_core::{CpuSet, ErrorClass, Load, Nanos, Outcome, Problem, Rng, Tol
 use corecurve_machine::ExecPolicy;
 use corecurve_machine::clock;
 use corecurve_machine::pin::{PinAudit, pin_current_thread};
+use corecurve_machine::realtime::{Priority, Realtime};
 use rand::SeedableRng as _;
 
 use crate::client::{Ended, Flight, Happened, Pool, Transport, Wait};
@@ -65,7 +66,17 @@ pub(crate) fn take_seat(setup: &TrialSetup, worker: usize) -> Result<Option<PinA
     pin_current_thread(seat.cpu)?;
     let memory = ExecPolicy { cpus: CpuSet::default(), nodes: seat.node.into_iter().collect() };
     let _ = memory.apply_to_current();
+    // The thread ends with the trial, so it is never lowered again.
+    std::mem::forget(raise(setup.placed.load_is_realtime(), Priority::Load)?);
     Ok(Some(PinAudit::begin(seat.cpu)))
+}
+
+/// Real-time priority for the calling thread, where it shares its CPU with other programs.
+pub(crate) fn raise(wanted: bool, priority: Priority) -> Result<Option<Realtime>, Problem> {
+    wanted.then(|| Realtime::enter(priority)).transpose().map_err(|error| {
+        Problem::new(format!("a thread could not be given real-time priority: {error}"))
+            .help("give the harness CAP_SYS_NICE, or use `--shield off`")
+    })
 }
 
 /// Waits for the controller's word; when load begins.

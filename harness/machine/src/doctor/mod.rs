@@ -96,7 +96,7 @@ impl Finding {
 type Check = fn(&Machine, &Environment) -> Finding;
 
 /// Every check, in the order they are shown.
-const CHECKS: [Check; 22] = [
+const CHECKS: [Check; 23] = [
     cpu::cores,
     cpu::affinity,
     cpu::quota,
@@ -109,6 +109,7 @@ const CHECKS: [Check; 22] = [
     host::virtual_machine,
     host::steal,
     host::load,
+    host::shield,
     host::mitigations,
     host::interrupts,
     host::loopback,
@@ -206,6 +207,8 @@ pub(crate) mod tests {
             irqbalance: Fact::Known(false),
             loopback_rps: known("0"),
             load_average: Fact::Known(0.1),
+            may_move_others: Fact::Known(true),
+            realtime: Fact::Known(true),
         };
         (machine, environment)
     }
@@ -266,6 +269,7 @@ pub(crate) mod tests {
             (e.somaxconn, e.throttled_periods) = (Fact::unknown("x"), Fact::unknown("x"));
             e.port_range = Fact::unknown("x");
             (e.perf_event_paranoid, e.io_uring_disabled) = (Fact::unknown("x"), Fact::unknown("x"));
+            (e.may_move_others, e.realtime) = (Fact::unknown("x"), Fact::unknown("x"));
             (e.steal_share, e.load_average) = (Fact::unknown("x"), Fact::unknown("x"));
         });
         assert!(faults.len() >= 10);

@@ -282,6 +282,7 @@ fn series(shape: Shape, cores: usize, control: bool, index: usize) -> Cell {
             load: seats(if shape.shared { 0 } else { 64 }, 2),
             housekeeping: CpuSet::default(),
             shared: shape.shared,
+            clear: CpuSet::default(),
         },
         slos: vec![SLO.parse().unwrap()],
         arrival: ArrivalKind::Poisson,
