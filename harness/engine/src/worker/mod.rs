@@ -15,14 +15,17 @@
 //! Between operations an open loop spins on the poll while the next operation is due within [`SPIN`], or while an answer
 //! is outstanding and something happened less than [`SPIN_FOR_ANSWER`] ago: waking up from the kernel costs
 //! 5 to 50 µs, which would be charged to the target. Otherwise it sleeps until shortly before it is needed. A generator
-//! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep.
+//! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep; one that
+//! shares its cores with other programs lets them run now and then ([`Courtesy`]).
 //! Useful work is all time but that slept and that of rounds in which nothing happened.
 
 mod agenda;
 mod busy;
+mod courtesy;
 
 pub(crate) use agenda::Agenda;
 pub(crate) use busy::Busy;
+use courtesy::Courtesy;
 
 use std::num::NonZeroU64;
 
@@ -115,6 +118,7 @@ pub(crate) struct LoadWorker<'a, W: Wire, T: Transport> {
     totals: Totals,
     failed_connections: [u64; ErrorClass::ALL.len()],
     may_spin: bool,
+    courtesy: Option<Courtesy>,
     sequence: u64,
     start: u64,
     /// The last reading of the clock.
@@ -147,6 +151,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             totals: Totals::default(),
             failed_connections,
             may_spin: !setup.placed.shared,
+            courtesy: Courtesy::towards_others(&setup.placed),
             sequence: 0,
             start: UNDECIDED,
             now: 0,
@@ -186,6 +191,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
                 self.top_up();
             }
             self.handle(events);
+            self.let_others_run(if slept { self.now.saturating_sub(idle_from) } else { 0 });
             if events > 0 && !self.is_closed_loop() {
                 // The next round begins here: what was just done for these events is no part of it, should it be idle.
                 self.now = clock::now().0;
@@ -444,6 +450,18 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
     fn top_up(&mut self) {
         if let Some(agenda) = &mut self.agenda {
             agenda.top_up();
+        }
+    }
+
+    /// Lets programs that share this CPU run, if they wait.
+    #[inline]
+    fn let_others_run(&mut self, slept: u64) {
+        let Some(courtesy) = &mut self.courtesy else { return };
+        courtesy.slept(slept, self.now);
+        if courtesy.nap(self.now) {
+            let woken = clock::now().0;
+            self.busy.idle(woken.saturating_sub(self.now));
+            self.now = woken;
         }
     }
 
