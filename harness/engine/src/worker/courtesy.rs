@@ -2,8 +2,8 @@
 //!
 //! A thread that spins never leaves its CPU, and the kernel then gives starved programs up to 50 ms of it at once, every
 //! second. So when somebody waits, the thread naps: so short that what comes due meanwhile is hardly late, and so
-//! often that somebody who is busy for a few per cent of the time never starves. At 60,000 and 90,000 operations per second
-//! beside some daemons this gave a p99 of 0.16 to 0.43 ms, where spinning on gave 13 to 50 ms.
+//! often that somebody who is busy for a few per cent of the time rarely starves. At 60,000 operations per second beside some
+//! daemons most windows had a p99 of 0.11 to 0.24 ms, where spinning on gave 13 to 50 ms (docs/adr/0009-shield.md).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,9 +12,10 @@ use std::time::Duration;
 use corecurve_core::{Nanos, Placed};
 
 /// Time from one look for waiting programs to the next.
-const EVERY: Nanos = Nanos(400_000);
-/// How long others are let run: less than an operation may be late by the validity rules.
-const NAP: Nanos = Nanos(30_000);
+const EVERY: Nanos = Nanos(200_000);
+/// How long others are let run: with the time to fall asleep and to wake up, less than the validity rules let an operation
+/// be late (50 µs). Naps of 30 µs were too long.
+const NAP: Nanos = Nanos(10_000);
 
 /// When to let others run. Costs a read of `/proc/loadavg` per look, about 3 µs.
 #[derive(Debug)]
