@@ -50,6 +50,12 @@ pub struct Spec {
     /// What load goes through: `auto`, `epoll` or `io_uring`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
+    /// What lies between load and server: `loopback` or `netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Bandwidth of each direction, for `netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_cap: Option<String>,
     /// Fixed warm-up instead of a detected one.
     #[serde(with = "time_text", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Nanos>,
@@ -139,6 +145,8 @@ impl Spec {
             "connections",
             "requests-per-connection",
             "transport",
+            "network",
+            "network-cap",
             "warmup",
             "window",
             "reps",
@@ -176,6 +184,8 @@ impl Spec {
             connections: self.connections.or(base.connections),
             requests_per_connection: self.requests_per_connection.or(base.requests_per_connection),
             transport: self.transport.or(base.transport),
+            network: self.network.or(base.network),
+            network_cap: self.network_cap.or(base.network_cap),
             warmup: self.warmup.or(base.warmup),
             window: self.window.or(base.window),
             reps: self.reps.or(base.reps),
@@ -268,6 +278,8 @@ mod tests {
             connections: Some(1),
             requests_per_connection: Some(1),
             transport: Some("a".into()),
+            network: Some("a".into()),
+            network_cap: Some("a".into()),
             warmup: Some(Nanos::SECOND),
             window: Some(Nanos::SECOND),
             reps: Some(1),

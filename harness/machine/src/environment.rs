@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::machine::Machine;
+use crate::network;
 use crate::procfs::{cgroup, cpu, limits, read_number, read_text};
 
 /// A value, or the reason why there is none.
@@ -125,6 +126,8 @@ pub struct Environment {
     pub irqbalance: Fact<bool>,
     /// Packet steering mask of the loopback device; zero processes packets on the sending CPU.
     pub loopback_rps: Fact<String>,
+    /// What network namespaces can be made with, or what is missing for them.
+    pub namespaces: Fact<String>,
     /// Load average over the last minute.
     pub load_average: Fact<f64>,
 }
@@ -178,6 +181,7 @@ impl Environment {
             steal_share: steal_share(),
             irqbalance: irqbalance(),
             loopback_rps: word("/sys/class/net/lo/queues/rx-0/rps_cpus"),
+            namespaces: network::means().into(),
             load_average: load_average(),
         }
     }

@@ -76,6 +76,7 @@ impl Bench {
             connections: None,
             requests_per_connection: None,
             transport: TransportKind::default(),
+            link: None,
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

@@ -144,6 +144,19 @@ pub(super) fn loopback(_: &Machine, environment: &Environment) -> Finding {
     )
 }
 
+/// Whether load and server can have a network of their own.
+pub(super) fn netns(_: &Machine, environment: &Environment) -> Finding {
+    match &environment.namespaces {
+        Fact::Known(means) => Finding::ok("netns", format!("`--network netns` can be had: {means}")),
+        Fact::Unknown { unknown } => Finding::caveat(
+            "netns",
+            format!("`--network netns` cannot be had: {unknown}"),
+            "load goes over loopback, where each side does part of the other's receive work",
+        )
+        .fix("sudo apt-get install iproute2, and run corecurve with sudo"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{fault, healthy};
@@ -171,6 +184,12 @@ mod tests {
         assert!(fault(|_, e| e.load_average = Fact::Known(2.0)).seen.contains("2.00"));
         assert!(fault(|_, e| e.irqbalance = Fact::Known(true)).fix_now.unwrap().contains("stop irqbalance"));
         assert_eq!(fault(|_, e| e.mitigations = Fact::unknown("x")).name, "mitigations");
+    }
+
+    #[test]
+    fn namespaces_that_cannot_be_had_are_named_with_what_is_missing() {
+        let finding = fault(|_, e| e.namespaces = Fact::unknown("CAP_NET_ADMIN is missing"));
+        assert!(finding.name == "netns" && finding.seen.contains("CAP_NET_ADMIN") && finding.fix_now.is_some());
     }
 
     #[test]
