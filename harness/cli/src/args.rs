@@ -112,6 +112,12 @@ pub struct SpecArgs {
     /// Keep other programs off the CPUs of the server: auto, on, off [default: auto]
     #[arg(long, value_name = "WORD")]
     pub shield: Option<String>,
+    /// What lies between load and server: loopback, netns (needs root) [default: loopback]
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Bandwidth of each direction with --network netns, e.g. 1gbit [default: none]
+    #[arg(long, value_name = "RATE")]
+    pub network_cap: Option<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,

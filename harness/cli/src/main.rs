@@ -10,6 +10,7 @@ mod cores;
 mod exit;
 mod gate;
 mod machine_record;
+mod network;
 mod plan;
 mod progress;
 mod replay;

@@ -3,8 +3,8 @@
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Placed, PlacementKind, Plan, Problem, Problems, Rate, SCHEMA,
-    SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem, Problems, Rate,
+    SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::network;
 use crate::shield;
 use crate::transport::{self, Decision};
 
@@ -67,6 +68,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         connections: spec.connections.or(suggested.connections.map(|count| count.on(cores))),
                         requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
+                        network: axes.network_of(target),
                         caveats: axes.caveats_of(target).into_iter().chain(open).collect(),
                         mode: axes.mode,
                         control: false,
@@ -114,6 +116,7 @@ struct Axes {
     mode: Mode,
     transport: Decision,
     shield: shield::Asked,
+    network: Network,
     cores: String,
     reps: u32,
 }
@@ -158,6 +161,12 @@ impl Axes {
         // Where there are no sockets the kernel is not asked, and nothing comes of the answer.
         let refusal = || if sockets { corecurve_engine::io_uring_refusal() } else { None };
         let transport = problems.take(transport::decide(spec.transport.as_deref(), refusal)).unwrap_or_default();
+        let refusal = |cap| if sockets { corecurve_machine::network::refusal(cap) } else { None };
+        let network = network::decide(spec.network.as_deref(), spec.network_cap.as_deref(), refusal);
+        let network = problems.take(network).unwrap_or_default();
+        for target in &spec.target {
+            problems.take(network::check(target, network));
+        }
         let reps = spec.reps.unwrap_or(match (kind, spec.quick.unwrap_or(false)) {
             (Kind::Sweep, false) => 3,
             _ => 1,
@@ -172,6 +181,7 @@ impl Axes {
             mode,
             transport,
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
+            network,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }
@@ -179,6 +189,11 @@ impl Axes {
 }
 
 impl Axes {
+    /// What lies between a target and its load; of a server that runs already nothing is known.
+    fn network_of(&self, target: &str) -> Option<Network> {
+        (Catalog::has_sockets(target) && !target.starts_with("url:")).then_some(self.network)
+    }
+
     /// What is known of a target's cells before anything is measured.
     fn caveats_of(&self, target: &str) -> Vec<String> {
         self.transport.caveat.iter().filter(|_| Catalog::has_sockets(target)).cloned().collect()

@@ -70,6 +70,8 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         requests_per_connection: whole(&args.requests_per_connection, "requests-per-connection", problems),
         transport: args.transport.clone(),
         shield: args.shield.clone(),
+        network: args.network.clone(),
+        network_cap: args.network_cap.clone(),
         warmup: time(&args.warmup, "warmup", problems),
         window: time(&args.window, "window", problems),
         reps: whole(&args.reps, "reps", problems).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),

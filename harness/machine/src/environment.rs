@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::machine::Machine;
+use crate::network;
 use crate::procfs::{cgroup, cpu, limits, read_number, read_text};
 use crate::realtime;
 
@@ -133,6 +134,8 @@ pub struct Environment {
     pub irqbalance: Fact<bool>,
     /// Packet steering mask of the loopback device; zero processes packets on the sending CPU.
     pub loopback_rps: Fact<String>,
+    /// What network namespaces can be made with, or what is missing for them.
+    pub namespaces: Fact<String>,
     /// Load average over the last minute.
     pub load_average: Fact<f64>,
     /// Whether this process may change where other users' programs run (`CAP_SYS_NICE`).
@@ -192,6 +195,7 @@ impl Environment {
             steal_share: steal_share(),
             irqbalance: irqbalance(),
             loopback_rps: word("/sys/class/net/lo/queues/rx-0/rps_cpus"),
+            namespaces: network::means().into(),
             load_average: load_average(),
             may_move_others: may_move_others().into(),
             realtime: realtime::refusal().map_or(Ok(true), Err).into(),

@@ -78,6 +78,7 @@ impl Bench {
             connections: None,
             requests_per_connection: None,
             transport: TransportKind::default(),
+            link: None,
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

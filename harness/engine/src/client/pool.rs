@@ -4,8 +4,9 @@ mod receive;
 
 use std::collections::VecDeque;
 
-use corecurve_core::{ErrorClass, Nanos, Problem, Wire};
+use corecurve_core::{CpuId, ErrorClass, Nanos, Problem, Wire};
 use corecurve_machine::clock;
+use rustix::net::sockopt::socket_incoming_cpu;
 
 use super::connection::{Connection, FIRST_BACKOFF, State};
 use super::{Dialer, Flight, Happened, Transport, Wait};
@@ -149,6 +150,12 @@ impl<W: Wire, T: Transport> Pool<W, T> {
     /// Bytes that nobody had asked for were received so many times.
     pub(crate) fn unsolicited(&self) -> u64 {
         self.unsolicited
+    }
+
+    /// The CPUs that received the last packet of each connection, as far as the kernel says. Cost: a system call each.
+    pub(crate) fn received_on(&self) -> Vec<CpuId> {
+        let cpu = |socket| socket_incoming_cpu(socket).ok().filter(|cpu| *cpu != u32::MAX);
+        self.transport.sockets().filter_map(cpu).map(CpuId).collect()
     }
 
     /// Whether the next operation on a connection is its first, and whether it is its last.

@@ -502,11 +502,15 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             self.recorder.never_sent(intended, starved);
             self.note(id, intended, UNDECIDED, UNDECIDED, Told::default());
         }
+        let cpus = self.pool.received_on();
+        let own = self.post.setup.placed.load_cpus();
+        let received = (cpus.iter().filter(|cpu| own.contains(**cpu)).count(), cpus.len());
         let failed = ErrorClass::ALL.into_iter().zip(self.failed_connections).filter(|(_, n)| *n > 0);
         Report {
             failed_connections: failed.collect(),
             connections: self.pool.size(),
             unsolicited: self.pool.unsolicited(),
+            received,
             recorder: self.recorder,
             trace: self.trace.unwrap_or_default(),
             pin,

@@ -260,6 +260,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         connections: Some(16),
         requests_per_connection: None,
         transport,
+        link: None,
         caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,

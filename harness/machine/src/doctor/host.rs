@@ -166,6 +166,19 @@ pub(super) fn loopback(_: &Machine, environment: &Environment) -> Finding {
     )
 }
 
+/// Whether load and server can have a network of their own.
+pub(super) fn netns(_: &Machine, environment: &Environment) -> Finding {
+    match &environment.namespaces {
+        Fact::Known(means) => Finding::ok("netns", format!("`--network netns` can be had: {means}")),
+        Fact::Unknown { unknown } => Finding::caveat(
+            "netns",
+            format!("`--network netns` cannot be had: {unknown}"),
+            "load goes over loopback, where each side does part of the other's receive work",
+        )
+        .fix("sudo apt-get install iproute2, and run corecurve with sudo"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{fault, healthy};
@@ -211,6 +224,12 @@ mod tests {
         assert!(
             shield(&machine, &environment).seen.contains("on 2 cores other programs stay on the server's: kernel 5.4")
         );
+    }
+
+    #[test]
+    fn namespaces_that_cannot_be_had_are_named_with_what_is_missing() {
+        let finding = fault(|_, e| e.namespaces = Fact::unknown("CAP_NET_ADMIN is missing"));
+        assert!(finding.name == "netns" && finding.seen.contains("CAP_NET_ADMIN") && finding.fix_now.is_some());
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Finding {
 type Check = fn(&Machine, &Environment) -> Finding;
 
 /// Every check, in the order they are shown.
-const CHECKS: [Check; 23] = [
+const CHECKS: [Check; 24] = [
     cpu::cores,
     cpu::affinity,
     cpu::quota,
@@ -113,6 +113,7 @@ const CHECKS: [Check; 23] = [
     host::mitigations,
     host::interrupts,
     host::loopback,
+    host::netns,
     kernel::clock,
     kernel::huge_pages,
     kernel::open_files,
@@ -206,6 +207,7 @@ pub(crate) mod tests {
             steal_share: Fact::Known(0.0),
             irqbalance: Fact::Known(false),
             loopback_rps: known("0"),
+            namespaces: known("ip and tc"),
             load_average: Fact::Known(0.1),
             may_move_others: Fact::Known(true),
             realtime: Fact::Known(true),

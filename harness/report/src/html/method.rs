@@ -59,6 +59,7 @@ fn how(findings: &Findings) -> Markup {
             dt { "repetitions" } dd { (search.reps) ", each on a restarted target, cells interleaved in random order" }
             dt { "confirmation" } dd { (count(search.confirmations as usize, "trial", "trials")) " on a restarted target" }
             @if let Some(transport) = findings.plan.cells.iter().find_map(|cell| cell.transport) { dt { "load goes through" } dd { (transport) } }
+            @if let Some(network) = findings.plan.cells.iter().find_map(|cell| cell.network) { dt { "network" } dd { (network) } }
             dt { "window" } dd { (search.window_min) " to " (search.window_max) }
             dt { "warm-up" } dd { (warmup) }
             dt { "budget" } dd { (search.budget) " per search" @if findings.plan.expected > Nanos::ZERO { ", about " (findings.plan.expected) " in all" } }
