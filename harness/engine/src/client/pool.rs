@@ -244,6 +244,13 @@ impl<W: Wire, T: Transport> Pool<W, T> {
         self.connections.iter().filter_map(|connection| connection.flight.as_ref())
     }
 
+    /// Lets no operation on the wire count as due at or after `instant`.
+    pub(crate) fn due_before(&mut self, instant: u64) {
+        for flight in self.connections.iter_mut().filter_map(|connection| connection.flight.as_mut()) {
+            flight.intended = flight.intended.min(instant.saturating_sub(1));
+        }
+    }
+
     fn late(&self, since: u64, now: u64) -> bool {
         now.saturating_sub(since) > CONNECT_TIMEOUT.min(self.timeout)
     }

@@ -245,6 +245,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             if let Some(agenda) = &mut self.agenda {
                 agenda.open(window);
             }
+            self.keep_as_warmup(window);
             self.look_ahead();
         }
         if cut != UNDECIDED {
@@ -263,6 +264,15 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
         }
         let nothing_left = over && self.next_due == UNDECIDED && self.pool.in_flight() == 0;
         !nothing_left && self.now < orders.give_up()
+    }
+
+    /// What has gone out so far went out as warm-up and stays that, whenever it was due. A thread that did not get its
+    /// CPU hears of the window when it is open already; the books of the window know nothing of what was sent till then.
+    fn keep_as_warmup(&mut self, window: u64) {
+        self.pool.due_before(window);
+        for handed in &mut self.handed {
+            handed.intended = handed.intended.min(window.saturating_sub(1));
+        }
     }
 
     #[inline]

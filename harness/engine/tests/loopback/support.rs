@@ -22,12 +22,17 @@ pub struct Lines {
     pub panic_at: Option<u64>,
     /// Bytes that a request carries along.
     pub padding: usize,
+    /// The load thread stands still so long at every tenth of the first hundred operations.
+    pub pause: Option<Duration>,
 }
 
 impl Workload for Lines {
     type Op = u64;
     fn next(&mut self, id: u64, _: &mut Rng) -> u64 {
         assert!(self.panic_at != Some(id), "planted panic");
+        if let Some(pause) = self.pause.filter(|_| id < 100 && id % 10 == 9) {
+            std::thread::sleep(pause);
+        }
         id
     }
 }
