@@ -205,14 +205,13 @@ impl Guest {
             match result {
                 Ok(()) => watch.note(&connection, worker.now_ms),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    worker.tick(Instant::now());
-                    if watch.is_over(&limits, worker.now_ms) {
-                        connection.expire(&worker.app);
-                        watch.note(&connection, worker.now_ms);
-                    }
-                }
+                Err(Errno::AGAIN) => worker.tick(Instant::now()),
                 Err(_) => break,
+            }
+            // Not only when a call came back empty: a byte now and then would keep it from doing so for ever.
+            if watch.is_over(&limits, worker.now_ms) {
+                connection.expire(&worker.app);
+                watch.note(&connection, worker.now_ms);
             }
         }
     }
