@@ -62,7 +62,7 @@ fn ask(address: SocketAddr, workload: &mut HttpWorkload, count: u64) -> Vec<(Out
 fn every_workload_is_answered_by_every_architecture() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("index.html"), "<title>here</title>").unwrap();
-    let workloads: [(&str, &[(&str, &str)]); 20] = [
+    let workloads: [(&str, &[(&str, &str)]); 22] = [
         ("plaintext", &[]),
         ("echo", &[]),
         ("echo", &[("size", "0")]),
@@ -83,6 +83,8 @@ fn every_workload_is_answered_by_every_architecture() {
         ("elephant", &[]),
         ("blocker", &[("one-in", "10"), ("block", "1ms")]),
         ("support-like", &[("mean", "2us")]),
+        ("pipelined", &[]),
+        ("pipelined", &[("depth", "256")]),
     ];
     for (name, pairs) in workloads {
         furnish(root.path(), name, pairs);
@@ -172,6 +174,20 @@ fn a_file_in_the_place_of_another_is_noticed() {
     // Half are of that class; the standard error is 5.
     assert!(right + wrong == 100 && (25..=75).contains(&wrong), "{answers:?}");
     server.stop().unwrap();
+}
+
+#[test]
+fn a_server_answers_as_many_requests_as_batches_are_deep() {
+    for architecture in ["thread-per-core", "staged", "thread-per-connection"] {
+        let server = registry::start(&ServeConfig::new(architecture, [CpuId(0)])).unwrap();
+        for (depth, before) in [(1, 0), (16, 10), (200, 170)] {
+            let mut batches = workload("pipelined", &[("depth", &depth.to_string())], 1);
+            let answers = ask(server.local_addr(), &mut batches, 10);
+            assert!(answers.iter().all(|(outcome, _)| *outcome == Outcome::Ok), "{architecture}: {answers:?}");
+            assert_eq!(server.stats().totals.requests, before + 10 * depth, "{architecture} at depth {depth}");
+        }
+        server.stop().unwrap();
+    }
 }
 
 #[test]

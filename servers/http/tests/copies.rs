@@ -5,26 +5,19 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Client, assert_free, config, start};
+use common::{Client, assert_free, be_a_copy, config, copied, start};
 use corecurve_servers::runtime::ServerStats;
-use corecurve_servers::{ARCHITECTURES, Launcher, ServeConfig, registry};
+use corecurve_servers::{ARCHITECTURES, ServeConfig, registry};
 
 /// What a copy is when this test program is started once more. Does nothing otherwise.
 #[test]
 fn copy_process() {
-    if std::env::var_os("CORECURVE_SERVER_COPY").is_some() {
-        corecurve_servers::copy_main().unwrap();
-    }
+    be_a_copy();
 }
 
 fn with(architecture: &str, settings: &[(&str, &str)]) -> ServeConfig {
-    let mut config = config(architecture);
-    let args = ["--exact", "copy_process", "--nocapture"].map(str::to_owned).into();
-    config.launcher = Some(Launcher { program: std::env::current_exe().unwrap(), args });
+    let mut config = copied(config(architecture), 1, false);
     config.settings.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    if architecture == "reuseport-cpu" {
-        config.settings.insert("steer".to_owned(), "incoming-cpu".to_owned());
-    }
     config
 }
 

@@ -19,6 +19,8 @@ pub struct Mix {
     pub pages: Vec<Recipe>,
     /// How the next is chosen.
     pub picks: Picks,
+    /// How many times the chosen page is asked for in one operation, all in one write. At least one.
+    pub depth: u32,
     /// Files below the target's static root that the pages name.
     pub files: Vec<SiteFile>,
 }
@@ -36,7 +38,7 @@ pub enum Picks {
 
 impl From<Recipe> for Mix {
     fn from(page: Recipe) -> Mix {
-        Mix { pages: vec![page], picks: Picks::First, files: Vec::new() }
+        Mix { pages: vec![page], picks: Picks::First, depth: 1, files: Vec::new() }
     }
 }
 
@@ -44,7 +46,14 @@ impl Mix {
     /// Pages with their weights, which need not add up to one.
     pub fn weighted(pages: impl IntoIterator<Item = (f64, Recipe)>) -> Mix {
         let (weights, pages): (Vec<f64>, Vec<Recipe>) = pages.into_iter().unzip();
-        Mix { pages, picks: Picks::Weighted(cumulative(&weights).into()), files: Vec::new() }
+        Mix { pages, picks: Picks::Weighted(cumulative(&weights).into()), depth: 1, files: Vec::new() }
+    }
+
+    /// The same with so many requests in each operation.
+    #[must_use]
+    pub fn at_depth(mut self, depth: u32) -> Mix {
+        self.depth = depth.max(1);
+        self
     }
 
     /// The same with files for its pages.

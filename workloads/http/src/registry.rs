@@ -59,6 +59,7 @@ pub const WORKLOADS: &[WorkloadKind] = &[
     kinds::elephant::KIND,
     kinds::blocker::KIND,
     kinds::support_like::KIND,
+    kinds::pipelined::KIND,
 ];
 
 /// The workload `name` with its settings checked, ready to be made for each load worker.

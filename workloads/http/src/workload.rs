@@ -6,7 +6,7 @@ use corecurve_core::{Decoded, Outcome, Rng, Told, Wire, Workload};
 
 use crate::mix::{Mix, Picker};
 use crate::request::{Method, Recipe, Template};
-use crate::response::{Decoder, Expect, Memo};
+use crate::response::{Answers, Expect, Memo};
 
 /// One operation: the number the engine gave it, and what it asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Op {
 
 /// An HTTP workload of one load worker.
 ///
+/// An operation is one request, or `depth` of the same that go out in one write; it ends with the last answer.
+///
 /// Cost per operation: choosing and copying the request, one `memcmp` with the head of an earlier answer and, for sampled
 /// operations, one with the expected body. Nothing is allocated after it is made, except that the engine's
 /// own buffers grow to the size of the largest message.
@@ -26,6 +28,8 @@ pub struct Op {
 pub struct HttpWorkload {
     pages: Box<[Page]>,
     picker: Picker,
+    /// Requests in one operation.
+    depth: u32,
     /// The head seen last of each of the first pages, shared by all connections of this worker: servers answer alike.
     /// Pages beyond [`MEMOS`] share them; all of those are GETs, to which equal heads mean the same.
     memos: Box<[RefCell<Memo>]>,
@@ -53,7 +57,7 @@ impl HttpWorkload {
     pub(crate) fn new(mix: &Mix, seed: u64, authority: &str) -> HttpWorkload {
         let pages: Box<[Page]> = mix.pages.iter().map(|recipe| Page::new(recipe, seed, authority)).collect();
         let memos = (0..pages.len().min(MEMOS)).map(|_| RefCell::default()).collect();
-        HttpWorkload { pages, picker: Picker::new(&mix.picks, seed), memos }
+        HttpWorkload { pages, picker: Picker::new(&mix.picks, seed), depth: mix.depth, memos }
     }
 
     #[inline]
@@ -72,24 +76,28 @@ impl Workload for HttpWorkload {
 }
 
 impl Wire for HttpWorkload {
-    type Decoder = Decoder;
+    type Decoder = Answers;
 
     #[inline]
     fn encode(&self, op: &Op, last: bool, out: &mut Vec<u8>) {
-        self.page(op).template.write(op.id, last, out);
+        let template = &self.page(op).template;
+        for _ in 1..self.depth {
+            template.write(op.id, false, out);
+        }
+        template.write(op.id, last, out);
     }
 
     #[inline]
-    fn decode(&self, op: &Op, decoder: &mut Decoder, input: &[u8], verify: bool) -> Decoded {
+    fn decode(&self, op: &Op, decoder: &mut Answers, input: &[u8], verify: bool) -> Decoded {
         let memo = &self.memos[op.page as usize % self.memos.len()];
-        decoder.read(&self.page(op).expect, &mut memo.borrow_mut(), input, verify)
+        decoder.read(self.depth, &self.page(op).expect, &mut memo.borrow_mut(), input, verify)
     }
 
-    fn closed(&self, op: &Op, decoder: &mut Decoder) -> Outcome {
-        decoder.closed(&self.page(op).expect)
+    fn closed(&self, op: &Op, decoder: &mut Answers) -> Outcome {
+        decoder.closed(self.depth, &self.page(op).expect)
     }
 
-    fn told(&self, decoder: &Decoder) -> Told {
+    fn told(&self, decoder: &Answers) -> Told {
         decoder.told()
     }
 }

@@ -328,7 +328,14 @@ fn what_each_workload_sends_is_one_well_formed_request() {
             seen = seen.max(op.page);
             let mut out = b"before".to_vec();
             workload.encode(&op, last, &mut out);
-            let bytes = out.strip_prefix(b"before").unwrap();
+            let mut bytes = out.strip_prefix(b"before").unwrap();
+            if kind.name == "pipelined" {
+                // Sixteen of the same but for the last one's wish to close, which `pipelined.rs` looks into.
+                let ends = bytes.windows(4).enumerate().filter(|(_, four)| four == b"\r\n\r\n").map(|(at, _)| at + 4);
+                let ends: Vec<usize> = ends.collect();
+                assert_eq!((ends.len(), ends[15]), (16, bytes.len()));
+                bytes = &bytes[ends[14]..];
+            }
             let mut fields = [httparse::EMPTY_HEADER; 8];
             let mut request = httparse::Request::new(&mut fields);
             let head = request.parse(bytes).unwrap().unwrap();

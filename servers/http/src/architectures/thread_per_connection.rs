@@ -157,8 +157,9 @@ struct Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let stream = self.house.guests().try_remove(self.key);
+        // Counted before the house can be empty: a server that has stopped has no connection open.
         self.house.site.stats.worker(self.row).count_closed();
+        let stream = self.house.guests().try_remove(self.key);
         drop(stream);
         self.house.changed.notify_all();
     }
@@ -205,14 +206,13 @@ impl Guest {
             match result {
                 Ok(()) => watch.note(&connection, worker.now_ms),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    worker.tick(Instant::now());
-                    if watch.is_over(&limits, worker.now_ms) {
-                        connection.expire(&worker.app);
-                        watch.note(&connection, worker.now_ms);
-                    }
-                }
+                Err(Errno::AGAIN) => worker.tick(Instant::now()),
                 Err(_) => break,
+            }
+            // Not only when a call came back empty: a byte now and then would keep it from doing so for ever.
+            if watch.is_over(&limits, worker.now_ms) {
+                connection.expire(&worker.app);
+                watch.note(&connection, worker.now_ms);
             }
         }
     }

@@ -1,21 +1,28 @@
 //! A client that says exactly what it is told and reads replies strictly.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod requests;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use corecurve_core::CpuId;
+use corecurve_core::{CpuId, Problem};
 use corecurve_servers::engine::{Connection, Front, Limits, Next};
 use corecurve_servers::handler::{App, Root, Site};
 use corecurve_servers::runtime::Stats;
-use corecurve_servers::{RunningServer, ServeConfig, registry};
+use corecurve_servers::{Launcher, RunningServer, ServeConfig, registry};
 
 /// Three workers on the CPUs there are.
 pub fn config(architecture: &str) -> ServeConfig {
+    config_of(architecture, 3)
+}
+
+/// So many workers on the CPUs there are.
+pub fn config_of(architecture: &str, workers: usize) -> ServeConfig {
     let cpus = rustix::thread::sched_getaffinity(None).unwrap();
     let mine: Vec<u32> = (0..1024).filter(|&cpu| cpus.is_set(cpu as usize)).collect();
-    let mut config = ServeConfig::new(architecture, (0..3).map(|i| CpuId(mine[i % mine.len()])));
+    let mut config = ServeConfig::new(architecture, (0..workers).map(|i| CpuId(mine[i % mine.len()])));
     if architecture == "reuseport-cpu" {
         // On loopback it is refused for good reason, which is not what is asked here.
         config.settings.insert("path".to_owned(), "ignore".to_owned());
@@ -23,18 +30,47 @@ pub fn config(architecture: &str) -> ServeConfig {
     config
 }
 
-/// Starts a server; `None` for one that is refused, with advice, because the kernel offers no io_uring or the build no tokio.
-pub fn start(config: &ServeConfig) -> Option<RunningServer> {
-    match registry::start(config) {
-        Ok(server) => Some(server),
-        Err(problem) => {
-            let no_ring = config.architecture == "io-uring" && problem.seen.starts_with("io_uring cannot be used");
-            let no_tokio = !cfg!(feature = "tokio") && problem.seen == "this build has no tokio";
-            let is_excused = no_ring || no_tokio;
-            assert!(is_excused && problem.help.is_some(), "{}: {problem}", config.architecture);
-            None
-        }
+/// The same as so many copies, as threads or as processes: this test program once more, whose test `copy_process`
+/// calls [`be_a_copy`].
+pub fn copied(mut config: ServeConfig, copies: usize, procs: bool) -> ServeConfig {
+    let args = ["--exact", "copy_process", "--nocapture"].map(str::to_owned).into();
+    config.launcher = Some(Launcher { program: std::env::current_exe().unwrap(), args });
+    config.settings.insert("copies".to_owned(), copies.to_string());
+    config.settings.insert("procs".to_owned(), procs.to_string());
+    if config.architecture == "reuseport-cpu" {
+        // A program that chooses among listeners knows those of one copy only.
+        config.settings.insert("steer".to_owned(), "incoming-cpu".to_owned());
     }
+    config
+}
+
+/// Starts a server; `None` for one that is refused.
+pub fn start(config: &ServeConfig) -> Option<RunningServer> {
+    try_start(config).ok()
+}
+
+/// Starts a server, or says why it is refused, with advice: because the kernel offers no io_uring or the build no tokio.
+/// Any other failure is a failure of the test.
+pub fn try_start(config: &ServeConfig) -> Result<RunningServer, Problem> {
+    registry::start(config).inspect_err(|problem| {
+        let no_ring = config.architecture == "io-uring" && problem.seen.starts_with("io_uring cannot be used");
+        let no_tokio = !cfg!(feature = "tokio") && problem.seen == "this build has no tokio";
+        let is_excused = no_ring || no_tokio;
+        assert!(is_excused && problem.help.is_some(), "{}: {problem}", config.architecture);
+    })
+}
+
+/// What a copy does; nothing in a program that is none.
+pub fn be_a_copy() {
+    if std::env::var_os("CORECURVE_SERVER_COPY").is_some() {
+        corecurve_servers::copy_main().unwrap();
+    }
+}
+
+/// Says something that a passing test would swallow: the test harness catches what is printed, not what is written.
+pub fn say(line: &str) {
+    let mut err = std::io::stderr();
+    writeln!(err, "{line}").unwrap();
 }
 
 /// Without SO_REUSEPORT a bind fails as long as anybody listens. A process that another test is just starting holds

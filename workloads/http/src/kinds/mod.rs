@@ -10,6 +10,7 @@ pub mod k_per_conn;
 pub mod keepalive;
 pub mod large;
 pub mod lifo_trap;
+pub mod pipelined;
 pub mod plaintext;
 pub mod static_file;
 pub mod support_like;

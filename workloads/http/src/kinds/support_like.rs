@@ -105,7 +105,7 @@ fn site(mean: Nanos, visitors: usize) -> Mix {
     let plan = SessionPlan { visitors, stops, embeds: embeds.collect() };
     pages.extend(images.iter().flat_map(|image| [get(image), again(image)]));
     let files = images.into_iter().chain(files).collect();
-    Mix { pages, picks: Picks::Sessions(Arc::new(plan)), files }
+    Mix { pages, picks: Picks::Sessions(Arc::new(plan)), depth: 1, files }
 }
 
 fn stops() -> Vec<Stop> {

@@ -136,7 +136,7 @@ impl Decoder {
                     let complete = *left == 0;
                     self.take(expect, &rest[..take]);
                     at += take;
-                    return if complete { self.complete(expect, input, at) } else { Decoded::Partial { consumed: at } };
+                    return if complete { self.complete(expect, at) } else { Decoded::Partial { consumed: at } };
                 }
                 Stage::UntilClose => {
                     self.take(expect, rest);
@@ -149,7 +149,7 @@ impl Decoder {
                         self.take(expect, &rest[..length]);
                         at += length;
                     }
-                    Ok(Piece::End(length)) => return self.complete(expect, input, at + length),
+                    Ok(Piece::End(length)) => return self.complete(expect, at + length),
                     Err(Broken) => return self.broken(input),
                 },
                 Stage::Head | Stage::Done => return Decoded::Partial { consumed: at },
@@ -165,12 +165,9 @@ impl Decoder {
         }
     }
 
-    /// One request is in flight, so nothing may follow its answer.
+    /// Whether anything may follow is for whoever knows how many requests were sent.
     #[inline]
-    fn complete(&mut self, expect: &Expect, input: &[u8], at: usize) -> Decoded {
-        if at < input.len() {
-            return self.broken(input);
-        }
+    fn complete(&mut self, expect: &Expect, at: usize) -> Decoded {
         self.stage = Stage::Done;
         Decoded::Done { consumed: at, outcome: self.outcome(expect), keep_alive: self.keep_alive }
     }

@@ -8,12 +8,14 @@
 //! `Date`. [`Memo`] keeps the last head's bytes with its meaning, and a new answer whose first bytes are equal is
 //! not parsed again. Equal bytes have equal meaning, so this is exact, and costs one `memcmp`.
 
+mod answers;
 mod chunked;
 mod content;
 mod decoder;
 mod head;
 mod memo;
 
+pub use answers::Answers;
 #[cfg(test)]
 pub(crate) use content::Seen;
 pub use content::{Content, Search};
