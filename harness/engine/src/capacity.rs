@@ -20,6 +20,9 @@ const DEPTH: u32 = 32;
 const WARMUP: Nanos = Nanos(200_000_000);
 /// An operation without an answer for so long has failed.
 const TIMEOUT: Nanos = Nanos(10_000_000_000);
+/// Busy share of the load cores below which, with an idle null server, nothing was learnt of either: 32 operations in flight
+/// keep one of them busy unless others take its core.
+const LEAST_BUSY: f64 = 0.5;
 /// Label of capacity measurements among the seeds of a run.
 const STREAM: u64 = u64::from_le_bytes(*b"capacity");
 
@@ -161,6 +164,13 @@ fn summary(ask: &CapacityAsk<'_>, null_server: &str, trials: &[TrialRecord]) -> 
             invalid_reasons.push("no window was measured to its end".to_owned());
         }
     }
+    let saturated = Saturated::of(load_busy, server_busy);
+    if median.is_some() && saturated == Saturated::Neither && load_busy < LEAST_BUSY {
+        invalid_reasons.push(format!(
+            "the load cores were busy {:.0} % and the null server was not saturated either: something else used their cores",
+            load_busy * 100.0
+        ));
+    }
     CapacityRecord {
         schema: SCHEMA,
         cell: cell.id.clone(),
@@ -179,7 +189,7 @@ fn summary(ask: &CapacityAsk<'_>, null_server: &str, trials: &[TrialRecord]) -> 
         per_core_per_s: median.map_or(0.0, |trial| trial.counts.ok as f64 / cpu_s),
         load_busy,
         server_busy,
-        saturated: Saturated::of(load_busy, server_busy),
+        saturated,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,
         caveats: median.map_or_else(Vec::new, |trial| trial.caveats.clone()),
@@ -189,4 +199,78 @@ fn summary(ask: &CapacityAsk<'_>, null_server: &str, trials: &[TrialRecord]) -> 
 /// Whether the null server gave right answers: a wrong one may cost anything.
 fn answered(trial: &TrialRecord) -> bool {
     trial.counts.ok > 0 && trial.counts.bad() * 100 <= trial.counts.scheduled
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use corecurve_core::{ArrivalKind, CellId, Counts, CpuId, Mode, Placed, Seat, Settings};
+
+    /// A cell with so many load cores from CPU 1 on.
+    pub(crate) fn cell(load: u32) -> Cell {
+        let seat = |cpu| Seat { cpu: CpuId(cpu), node: None };
+        Cell {
+            id: CellId("00-a".to_owned()),
+            target: "a".to_owned(),
+            target_settings: Settings::new(),
+            workload: "plaintext".to_owned(),
+            workload_settings: Settings::new(),
+            cores: 1,
+            placed: Placed { server: vec![seat(0)], load: (1..=load).map(seat).collect(), ..Placed::default() },
+            slos: Vec::new(),
+            arrival: ArrivalKind::Poisson,
+            connections: None,
+            requests_per_connection: None,
+            transport: None,
+            caveats: Vec::new(),
+            mode: Mode::Search,
+            control: false,
+        }
+    }
+
+    /// A window of half a second in which so many operations completed.
+    fn window(ok: u64, load_cpu_s: f64, utilisation: f64) -> TrialRecord {
+        let mut trial = crate::store::a_trial("00-a", 0, 0, 0);
+        trial.valid = true;
+        trial.invalid_reasons.clear();
+        trial.window_s = 0.5;
+        trial.achieved_per_s = ok as f64 / 0.5;
+        trial.counts = Counts { scheduled: ok, sent: ok, ok, ..Counts::default() };
+        (trial.load_cpu_s, trial.utilisation) = (Some(load_cpu_s), Some(utilisation));
+        trial
+    }
+
+    fn summed(trials: &[TrialRecord]) -> CapacityRecord {
+        let cell = cell(2);
+        summary(&CapacityAsk { cell: &cell, effort: Effort::OF_A_RUN, seed: 1 }, "null", trials)
+    }
+
+    #[test]
+    fn the_median_window_counts_and_a_load_core_is_judged_by_its_cpu_time() {
+        let seen = summed(&[window(60_000, 0.6, 1.0), window(40_000, 0.9, 1.0), window(50_000, 0.5, 0.99)]);
+        assert_eq!((seen.g_max_per_s, seen.range_per_s, seen.rounds), (100_000.0, [80_000.0, 120_000.0], 3));
+        // 50,000 operations in half a CPU second, on two cores that were half idle.
+        assert_eq!((seen.per_core_per_s, seen.load_busy, seen.g_max_per_core()), (100_000.0, 0.5, 50_000.0));
+        assert_eq!((seen.saturated, seen.valid), (Saturated::NullServer, true));
+        let busy = summed(&[window(50_000, 1.0, 0.5)]);
+        assert_eq!(
+            (busy.saturated, busy.per_core_per_s, busy.g_max_per_core()),
+            (Saturated::Generator, 50_000.0, 50_000.0)
+        );
+    }
+
+    #[test]
+    fn wrong_answers_and_invalid_windows_are_no_capacity() {
+        let mut wrong = window(50_000, 1.0, 0.5);
+        (wrong.counts.ok, wrong.counts.unanswered) = (40_000, 10_000);
+        let seen = summed(&[wrong]);
+        assert!(!seen.valid && seen.invalid_reasons[0].contains("does not answer `plaintext` rightly"), "{seen:?}");
+        let mut stolen = window(50_000, 1.0, 0.5);
+        stolen.valid = false;
+        let seen = summed(&[stolen, window(40_000, 1.0, 0.5)]);
+        assert_eq!((seen.valid, seen.rounds, seen.g_max_per_s), (true, 1, 80_000.0));
+        assert!(!summed(&[]).valid);
+        let crowded = summed(&[window(1_000, 0.1, 0.1)]);
+        assert!(!crowded.valid && crowded.invalid_reasons[0].contains("busy 10 %"), "{crowded:?}");
+    }
 }

@@ -184,7 +184,7 @@ fn quantiles_flaw(name: &str, quantiles: &Quantiles) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use corecurve_core::record::LimitCount;
     use corecurve_core::{ArrivalKind, Counts, ErrorClass, Purpose, Reason, Rule};
