@@ -27,7 +27,7 @@ pub(crate) enum Other {
 /// The check of a search's answers: at the first that is the target's own. `None` without one, and for a workload with a
 /// single load core whose number of connections is part of what it asks.
 pub(crate) fn pair(cell: &Cell, settings: &SearchSettings, mats: &[Mat]) -> Option<Pair> {
-    let mat = mats.iter().find(|mat| mat.kind == MatKind::Regular && mat.valid)?;
+    let mat = mats.iter().find(|mat| matches!(mat.kind, MatKind::Regular | MatKind::NotConverged) && mat.valid)?;
     let rate = mat.mat_per_s?;
     let other = match cell.placed.load.len() {
         // The search had half as many more.

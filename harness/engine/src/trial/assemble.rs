@@ -140,7 +140,7 @@ pub(crate) fn assemble(
         utilisation: world.utilisation.and_then(Result::ok),
         generator_busy: observed.busy.iter().copied().reduce(f64::max),
         load_cpu_s: world.load_cpu.map(Nanos::as_secs_f64),
-        adherence: observed.open_loop.then(|| Adherence {
+        adherence: observed.open_loop.then_some(Adherence {
             within_ns: observed.on_time_within,
             free: observed.prompt.0,
             on_time: observed.prompt.1,
