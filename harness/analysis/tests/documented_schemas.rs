@@ -8,9 +8,9 @@ use std::path::Path;
 use corecurve_analysis::RunData;
 use corecurve_analysis::findings::analyse;
 use corecurve_core::{
-    ArrivalKind, BitRate, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval, LimitCount, Mat, MatKind,
-    MatRecord, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose, Quantile, Quantiles, Reason,
-    Replay, Rule, SCHEMA, SearchSettings, Seat, Slo, TrialRecord, Turn,
+    Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval,
+    LimitCount, Mat, MatKind, MatRecord, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose,
+    Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Slo, TrialRecord, Turn,
 };
 use serde_json::{Map, Value, json};
 
@@ -127,8 +127,19 @@ fn documented(name: &str, sample: &Value) {
     for key in sample.as_object().unwrap().keys() {
         let mut poorer = sample.clone();
         poorer.as_object_mut().unwrap().remove(key);
-        let optional = ["errors", "unanswered", "replay", "transport", "network", "slug", "headline", "caveats"]
-            .contains(&key.as_str());
+        let optional = [
+            "errors",
+            "unanswered",
+            "replay",
+            "load_cpu_s",
+            "adherence",
+            "transport",
+            "network",
+            "slug",
+            "headline",
+            "caveats",
+        ]
+        .contains(&key.as_str());
         assert!(optional || check(&poorer, &schema, &schema, name).is_err(), "{name}.{key} is not required");
     }
 }
@@ -180,6 +191,8 @@ fn trial() -> TrialRecord {
         intervals: vec![Interval { over: vec![1], ..Interval::default() }],
         utilisation: None,
         generator_busy: Some(0.2),
+        load_cpu_s: Some(0.3),
+        adherence: Some(Adherence { within_ns: Nanos(50_000), free: 9, on_time: 8 }),
         replay: Some(Replay { count: 9, service_mean_ns: 2e5, error_p50_ns: -5, error_p99_ns: 900 }),
         valid: false,
         invalid_reasons: vec![Reason::new(Rule::Steal, "2 %")],
@@ -252,8 +265,17 @@ fn run() -> RunData {
         started: None,
         version: "0".to_owned(),
         machine: Value::Null,
-        plan: Plan { schema: SCHEMA, seed: 1, cells, order: order.clone(), search, expected: Nanos::ZERO },
+        plan: Plan {
+            schema: SCHEMA,
+            seed: 1,
+            cells,
+            order: order.clone(),
+            search,
+            expected: Nanos::ZERO,
+            checks: Default::default(),
+        },
         trials: Vec::new(),
+        capacities: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),
@@ -268,6 +290,40 @@ fn events_of_a_run_are_documented() {
     documented("failed", &serde_json::to_value(failed).unwrap());
     documented("notice", &serde_json::to_value(Event::Notice { text: "slow".to_owned() }).unwrap());
     documented("mat", &serde_json::to_value(Event::Mat(Box::new(mat(&CellId("a".to_owned()), 1.5)))).unwrap());
+}
+
+#[test]
+fn capacities_are_documented() {
+    let capacity = CapacityRecord {
+        schema: SCHEMA,
+        cell: CellId("00-nginx".to_owned()),
+        null_server: "thread-per-core".to_owned(),
+        workload: "plaintext".to_owned(),
+        workload_settings: BTreeMap::new(),
+        transport: corecurve_core::TransportKind::IoUring,
+        requests_per_connection: None,
+        load_cores: 1,
+        server_cores: 4,
+        depth: 32,
+        rounds: 3,
+        window_s: 0.5,
+        g_max_per_s: 1e5,
+        range_per_s: [9e4, 1.1e5],
+        per_core_per_s: 1.2e5,
+        load_busy: 0.9,
+        server_busy: None,
+        saturated: Saturated::Neither,
+        valid: true,
+        invalid_reasons: Vec::new(),
+        caveats: vec!["1 % stolen".to_owned()],
+    };
+    for saturated in [Saturated::Generator, Saturated::Both, Saturated::NullServer, Saturated::Neither] {
+        let event = Event::Capacity(Box::new(CapacityRecord { saturated, ..capacity.clone() }));
+        let sample = serde_json::to_value(event).unwrap();
+        let schema = schema("capacity");
+        check(&sample, &schema, &schema, "capacity").unwrap();
+    }
+    documented("capacity", &serde_json::to_value(Event::Capacity(Box::new(capacity))).unwrap());
 }
 
 #[test]

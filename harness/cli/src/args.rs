@@ -217,9 +217,13 @@ pub struct DemoArgs {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Also measure the harness itself: cost per request of schedule and record against a null target
+    /// Also measure the harness itself: cost per request of schedule and record, and what a load core can do against a null
+    /// server (about ten seconds)
     #[arg(long)]
     pub self_test: bool,
+    /// Workload of the self-test (repeatable)
+    #[arg(short, long, value_name = "NAME", default_value = "plaintext", requires = "self_test")]
+    pub workload: Vec<String>,
     /// Print the findings as JSON lines
     #[arg(long)]
     pub json: bool,

@@ -99,6 +99,7 @@ pub fn conduct(
         target: &|cell: &Cell| target_of(catalog, cell, &spec.allow_remote),
         workload: &|cell: &Cell| workload_factory(catalog, cell),
         search: &|cell: &Cell, settings: &SearchSettings| search_for(cell, settings),
+        null_server: &|cell: &Cell| crate::capacity::null_server(catalog, cell),
         replay: &crate::replay::replayer,
         strict,
     };
@@ -119,7 +120,7 @@ pub fn conduct(
 }
 
 /// The target of a cell, with the files its workload needs if it is one we start.
-fn target_of(catalog: &Catalog, cell: &Cell, allow_remote: &[String]) -> Result<Box<dyn Target>, Problem> {
+pub fn target_of(catalog: &Catalog, cell: &Cell, allow_remote: &[String]) -> Result<Box<dyn Target>, Problem> {
     let target = catalog.target(&cell.target, &cell.target_settings, allow_remote)?;
     if !Catalog::is_started_here(&cell.target) {
         return Ok(target);
@@ -137,7 +138,7 @@ fn target_of(catalog: &Catalog, cell: &Cell, allow_remote: &[String]) -> Result<
 }
 
 /// A workload for each load worker of a cell; a simulation is asked nothing, so any will do.
-fn workload_factory(catalog: &Catalog, cell: &Cell) -> Result<WorkloadFactory<HttpWorkload>, Problem> {
+pub fn workload_factory(catalog: &Catalog, cell: &Cell) -> Result<WorkloadFactory<HttpWorkload>, Problem> {
     let factory = match Catalog::is_virtual(&cell.target) {
         true => catalog.workload("plaintext", &Default::default())?,
         false => catalog.workload(&cell.workload, &cell.workload_settings)?,
@@ -193,6 +194,7 @@ fn run_data(stored: StoredRun) -> RunData {
         machine: stored.machine,
         plan: stored.plan,
         trials: stored.trials,
+        capacities: stored.capacities,
         mats: stored.mats,
         finished: stored.done,
         notes: stored.notes,

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "the command line is where results are printed")]
 
 mod args;
+mod capacity;
 mod catalog;
 mod commands;
 mod conduct;

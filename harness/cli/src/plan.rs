@@ -3,13 +3,14 @@
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem, Problems, Rate,
-    SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, Checks, CpuId, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem, Problems,
+    Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
 use rand::seq::SliceRandom;
 
+use crate::capacity;
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
 use crate::network;
@@ -101,8 +102,10 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let reps = axes.reps;
     let order = shuffled(cells.len(), reps, seed);
     let search = search_settings(spec, kind, reps, &cells);
-    let expected = expected(&cells, &order, &search, spec);
-    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected })
+    let searches = expected(&cells, &order, &search, spec);
+    let checks = checks(&cells, kind, spec, searches);
+    let expected = searches + expected_of(&checks, &cells, &order, &search);
+    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks })
 }
 
 /// The axes of the spec, read and checked.
@@ -448,6 +451,27 @@ fn expected(cells: &[Cell], order: &[Turn], search: &SearchSettings, spec: &Spec
         (false, _) => search.window_max + spec.warmup.unwrap_or(Nanos::SECOND) + TURN_OVERHEAD,
     };
     order.iter().map(|t| turn(&cells[t.cell])).fold(Nanos::ZERO, |sum, time| sum + time)
+}
+
+/// What is asked of the generator itself: nothing with `--quick`, or where it would take more than a tenth of the run.
+fn checks(cells: &[Cell], kind: Kind, spec: &Spec, searches: Nanos) -> Checks {
+    let quick = kind == Kind::Run || spec.quick.unwrap_or(false);
+    let capacity = if quick { Vec::new() } else { capacity::cells_to_measure(cells) };
+    match capacity.is_empty() || capacity::expected(capacity.len()) * 10 > searches {
+        true => Checks::default(),
+        false => Checks { capacity, perturb: true },
+    }
+}
+
+fn expected_of(checks: &Checks, cells: &[Cell], order: &[Turn], search: &SearchSettings) -> Nanos {
+    let perturbed = |turn: &&Turn| checks.perturb && turn.rep == 0 && is_perturbed(&cells[turn.cell]);
+    capacity::expected(checks.capacity.len())
+        + corecurve_engine::perturb::expected(search) * order.iter().filter(perturbed).count() as u64
+}
+
+/// Whether the answer of a cell is tried with other load threads.
+fn is_perturbed(cell: &Cell) -> bool {
+    cell.mode == Mode::Search && !cell.control && Catalog::has_sockets(&cell.target)
 }
 
 fn or_default(values: &[String], default: &str) -> Vec<String> {

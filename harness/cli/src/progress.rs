@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use corecurve_core::problem::printable;
 use corecurve_core::{Event, Nanos, Observer, Purpose, Rate, TrialRecord};
+use corecurve_report as report;
 use corecurve_report::json;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -116,6 +117,7 @@ impl Observer for Progress {
                 self.last_trial = trial_line(trial);
                 self.redraw();
             }
+            Event::Capacity(capacity) => self.line(&format!(" {}", report::terminal::capacity(capacity))),
             Event::Mat(record) => {
                 let interval =
                     record.mat.ci95.map_or(String::new(), |[lo, hi]| format!(" [{}, {}]", Rate(lo), Rate(hi)));

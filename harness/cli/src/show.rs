@@ -42,6 +42,11 @@ pub fn plan(plan: &Plan, machine: &Machine, json: bool) {
         plan.search.width * 100.0,
         plan.search.confirmations
     );
+    let measured = plan.checks.capacity.iter().filter_map(|index| Some(printable(&plan.cells.get(*index)?.id.0)));
+    match measured.collect::<Vec<String>>() {
+        cells if cells.is_empty() => {}
+        cells => println!(" generator: its capacity is measured first, with the load of {}", cells.join(", ")),
+    }
 }
 
 /// What will happen, in four lines.

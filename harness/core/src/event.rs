@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::CapacityRecord;
 use crate::plan::CellId;
 use crate::record::TrialRecord;
 use crate::search::MatRecord;
@@ -39,6 +40,8 @@ pub enum Event {
     },
     /// A trial is on disk.
     Trial(Box<TrialRecord>),
+    /// The generator's capacity for one workload was measured, and is on disk.
+    Capacity(Box<CapacityRecord>),
     /// A search ended at one SLO.
     Mat(Box<MatRecord>),
     /// A repetition could not be finished; the run goes on.

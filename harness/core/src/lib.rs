@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrival;
+pub mod capacity;
 pub mod counts;
 pub mod cpu;
 pub mod event;
@@ -25,15 +26,16 @@ pub mod validity;
 pub mod wire;
 
 pub use arrival::ArrivalKind;
+pub use capacity::{CapacityRecord, Saturated};
 pub use counts::{Counts, ErrorClass};
 pub use cpu::{CpuId, CpuSet, NodeId};
 pub use event::{Event, Observer, Silent};
 pub use network::{BitRate, Network, NetworkKind, NetworkRecord};
 pub use placement::{Placed, PlacementKind, Seat};
-pub use plan::{Cell, CellId, Mode, Plan, SearchSettings, Settings, Turn};
+pub use plan::{Cell, CellId, Checks, Mode, Plan, SearchSettings, Settings, Turn};
 pub use problem::{Problem, Problems};
 pub use queue::QueueLaw;
-pub use record::{Interval, LimitCount, Purpose, Quantile, Quantiles, Replay, SCHEMA, TrialRecord};
+pub use record::{Adherence, Interval, LimitCount, Purpose, Quantile, Quantiles, Replay, SCHEMA, TrialRecord};
 pub use rng::Rng;
 pub use search::{Load, Mat, MatKind, MatRecord, Search, Step, TrialRequest};
 pub use service::{Service, ServiceShape};

@@ -41,6 +41,26 @@ pub struct Plan {
     pub search: SearchSettings,
     /// Expected duration of the whole run; zero in virtual time.
     pub expected: Nanos,
+    /// What is asked of the generator itself (nothing, in plans of before that was done).
+    #[serde(default, skip_serializing_if = "Checks::is_empty")]
+    pub checks: Checks,
+}
+
+/// What a run asks of the generator itself, so that its answers are known to be the target's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Indexes into [`Plan::cells`]: for each of these the generator's capacity is measured before the first
+    /// repetition. One stands for all cells with its workload, transport and load CPUs.
+    pub capacity: Vec<usize>,
+    /// Whether the first repetition of each search tries its answer with other load threads.
+    pub perturb: bool,
+}
+
+impl Checks {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.capacity.is_empty() && !self.perturb
+    }
 }
 
 /// One repetition of one cell.
@@ -125,4 +145,11 @@ pub struct SearchSettings {
     pub rate_cap: Option<Rate>,
     /// Trials after the answer is found, on a restarted target.
     pub confirmations: u32,
+}
+
+impl SearchSettings {
+    /// Window of each of the two trials that compare load threads at the answer.
+    pub fn perturb_window(&self) -> Nanos {
+        (self.window_max / 2).max(self.window_min)
+    }
 }

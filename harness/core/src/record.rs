@@ -27,6 +27,9 @@ pub enum Purpose {
     Search,
     /// The answer of the search, tried again on a restarted target.
     Confirm,
+    /// The answer of the search once more, by load threads as before and by another number of them: the generator must
+    /// not be what is measured.
+    Perturb,
 }
 
 /// One offered rate for one window, and what came of it.
@@ -97,6 +100,13 @@ pub struct TrialRecord {
     pub utilisation: Option<f64>,
     /// Share of the load threads' time spent on useful work (waiting excluded), 0 to 1, the busiest thread.
     pub generator_busy: Option<f64>,
+    /// CPU time the load threads spent in the window, seconds, all of them together, waiting in the kernel excluded and
+    /// spinning included; `None` in virtual time (and in records of before it was taken).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_cpu_s: Option<f64>,
+    /// How well an open loop kept its schedule; `None` of closed loops (and in records of before it was kept).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adherence: Option<Adherence>,
     /// The harness's own error, where the workload's answers carry their service times and one core serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
@@ -117,6 +127,24 @@ impl TrialRecord {
     /// Index of `limit` in [`Interval::over`].
     pub fn limit_index(&self, limit: Nanos) -> Option<usize> {
         self.limits.iter().position(|count| count.limit_ns == limit)
+    }
+}
+
+/// How well an open loop kept its schedule where nothing but itself stood in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adherence {
+    /// How soon after it was due an operation had to be sent to count as on time.
+    pub within_ns: Nanos,
+    /// Operations of the window that found a free connection when they were due.
+    pub free: u64,
+    /// Of those, sent on time.
+    pub on_time: u64,
+}
+
+impl Adherence {
+    /// The share sent on time, 0 to 1; 1 where no operation found a free connection.
+    pub fn share(self) -> f64 {
+        if self.free == 0 { 1.0 } else { self.on_time as f64 / self.free as f64 }
     }
 }
 

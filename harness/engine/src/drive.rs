@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use corecurve_core::rng::mix;
 use corecurve_core::{
-    ArrivalKind, Cell, Event, Limit, Load, Mat, MatKind, MatRecord, Mode, Nanos, NetworkKind, Observer, Plan, Problem,
-    Purpose, Quantiles, Reason, Rule, Running, SCHEMA, Search, Start, Step, Target, TrialRecord, TrialRequest, Turn,
-    Wire,
+    ArrivalKind, Cell, Endpoint, Event, Limit, Load, Mat, MatKind, MatRecord, Mode, Nanos, NetworkKind, Observer, Plan,
+    Problem, Purpose, Quantiles, Reason, Rule, Running, SCHEMA, Search, Start, Step, Target, TrialRecord, TrialRequest,
+    Turn, Wire,
 };
 use corecurve_machine::Link;
 
 use crate::execute::Lab;
+use crate::perturb::{self, Pair};
 use crate::stop::StopFlag;
 use crate::store::{Entry, Store};
 use crate::trial::{TrialSetup, run_trial};
@@ -108,7 +109,10 @@ impl<W: Wire> Drive<'_, W> {
         };
         loop {
             match search.next() {
-                Step::Converged(mats) => return self.save_mats(course, mats),
+                Step::Converged(mats) => {
+                    self.perturb(course, &mats, workload.as_ref())?;
+                    return self.save_mats(course, mats);
+                }
                 Step::Doomed(reason) => return self.save_mats(course, doomed(cell, &reason)),
                 Step::Try(request) => {
                     if self.stop.requested() {
@@ -118,11 +122,35 @@ impl<W: Wire> Drive<'_, W> {
                         self.stop_target(course)?;
                     }
                     self.start_target(course, target.as_ref())?;
-                    let record = self.trial(course, request, workload.as_ref())?;
+                    let record = self.trial(course, cell, request, workload.as_ref())?;
                     search.observe(&record);
                 }
             }
         }
+    }
+
+    /// Tries the answer with other load threads, in the first repetition of a cell on a real target.
+    fn perturb(
+        &mut self,
+        course: &mut Course<'_>,
+        mats: &[Mat],
+        workload: &(dyn Fn(usize, u64) -> W + Send + Sync),
+    ) -> Result<(), Halt> {
+        let cell = course.cell;
+        let sockets = course.running.as_ref().is_some_and(|running| matches!(running.endpoint(), Endpoint::Tcp(_)));
+        if !self.plan.checks.perturb || course.turn.rep > 0 || cell.control || !sockets {
+            return Ok(());
+        }
+        let Some(Pair { request, other }) = perturb::pair(cell, &self.plan.search, mats) else { return Ok(()) };
+        if self.stop.requested() {
+            return Err(Halt::Stop);
+        }
+        let usual = self.trial(course, cell, request.clone(), workload)?;
+        if self.stop.requested() {
+            return Err(Halt::Stop);
+        }
+        self.trial(course, &other.of(cell, usual.connections), request, workload)?;
+        Ok(())
     }
 
     fn start_target(&mut self, course: &mut Course<'_>, target: &dyn Target) -> Result<(), Halt> {
@@ -158,18 +186,18 @@ impl<W: Wire> Drive<'_, W> {
         Ok(())
     }
 
-    /// One trial, on disk when this returns.
+    /// One trial of a cell, as planned or loaded otherwise; on disk when this returns.
     fn trial(
         &mut self,
         course: &mut Course<'_>,
+        cell: &Cell,
         request: TrialRequest,
         workload: &(dyn Fn(usize, u64) -> W + Send + Sync),
     ) -> Result<TrialRecord, Halt> {
         let Some(running) = course.running.as_mut() else {
             return Err(Halt::Turn(Problem::new("the target is not running")));
         };
-        let mut setup =
-            setup(self.plan, course.cell, course.turn, course.attempt, course.trial, request, self.lab.strict);
+        let mut setup = setup(self.plan, cell, course.turn, course.attempt, course.trial, request, self.lab.strict);
         // A closed loop has no arrivals of its own to replay.
         let replayer = (self.lab.replay)(course.cell).filter(|_| matches!(setup.request.load, Load::Open(_)));
         setup.trace = replayer.is_some();

@@ -1,11 +1,15 @@
 //! [`execute`]: a plan, from where it was left to its end.
 
-use corecurve_core::{Cell, Event, Observer, Plan, Problem, Replay, SCHEMA, Search, SearchSettings, Target, Wire};
+use corecurve_core::{
+    CapacityRecord, Cell, Event, Observer, Plan, Problem, Replay, SCHEMA, Search, SearchSettings, Settings, Start,
+    Target, Wire,
+};
 use corecurve_machine::procfs::limits;
 
+use crate::capacity::{CapacityAsk, Effort};
 use crate::drive::{Drive, TurnEnd};
 use crate::stop::StopFlag;
-use crate::store::Store;
+use crate::store::{Entry, Store};
 use crate::trial::{MAX_CONNECTIONS, TraceRow};
 
 /// Makes the workload of each load worker, from its number and its seed.
@@ -18,6 +22,25 @@ pub type FindWorkload<'a, W> = &'a dyn Fn(&Cell) -> Result<WorkloadFactory<W>, P
 /// Begins the search of a cell.
 pub type BeginSearch<'a> = &'a dyn Fn(&Cell, &SearchSettings) -> Box<dyn Search>;
 
+/// Finds the server that stands for none in a cell.
+pub type FindNullServer<'a, W> = &'a dyn Fn(&Cell) -> Result<NullServer<W>, Problem>;
+
+/// A server that has nothing to do, and the workload that asks nothing else of it.
+pub struct NullServer<W> {
+    /// Its name, for the record.
+    pub name: String,
+    /// How it is started.
+    pub target: Box<dyn Target>,
+    /// The workload of each load worker.
+    pub workload: WorkloadFactory<W>,
+}
+
+impl<W> std::fmt::Debug for NullServer<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NullServer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// What a plan's names stand for. The engine knows no target, workload or search by name.
 pub struct Lab<'a, W> {
     /// The target of a cell.
@@ -26,6 +49,8 @@ pub struct Lab<'a, W> {
     pub workload: FindWorkload<'a, W>,
     /// The search of a cell.
     pub search: BeginSearch<'a>,
+    /// The null server of a cell, if the plan asks for the generator's capacity.
+    pub null_server: FindNullServer<'a, W>,
     /// How the trials of a cell are replayed; `None` for cells that cannot be.
     pub replay: &'a dyn Fn(&Cell) -> Option<Replayer>,
     /// Treat caveats as invalid.
@@ -80,6 +105,10 @@ pub fn execute<W: Wire>(
         seed: plan.seed,
         expected_ns: plan.expected,
     });
+    if !measure_capacities(plan, store, lab, observer, stop)? {
+        store.log("interrupted");
+        return Ok(Outcome::Interrupted);
+    }
     let (mut failed, mut trials, mut first_failure) = (0, 0u64, None);
     for (at, turn) in plan.order.iter().copied().enumerate() {
         if store.is_done(turn) {
@@ -120,6 +149,57 @@ pub fn execute<W: Wire>(
         Some(problem) if trials == 0 && store.done().is_empty() => Err(problem),
         _ => Ok(Outcome::Finished { done: store.done().len(), failed }),
     }
+}
+
+/// Measures the capacities the plan asks for and the store does not have; whether the run goes on. One that cannot be
+/// measured is noted: answers then stand without it.
+fn measure_capacities<W: Wire>(
+    plan: &Plan,
+    store: &mut Store,
+    lab: &Lab<'_, W>,
+    observer: &mut dyn Observer,
+    stop: &StopFlag,
+) -> Result<bool, Problem> {
+    for cell in plan.checks.capacity.iter().filter_map(|index| plan.cells.get(*index)) {
+        if store.knows_capacity(&cell.id) {
+            continue;
+        }
+        if stop.requested() {
+            return Ok(false);
+        }
+        let measured = capacity_of(plan, cell, store, lab, observer, stop);
+        store.clear_scratch();
+        match measured {
+            // What was interrupted is measured again.
+            _ if stop.requested() => return Ok(false),
+            Ok(capacity) => {
+                store.keep_capacity(&capacity)?;
+                observer.on(&Event::Capacity(Box::new(capacity)));
+            }
+            Err(why) => {
+                let text = format!("the generator's capacity for {} is not known: {}", cell.workload, why.one_line());
+                store.append(&Entry::Note { text: text.clone() })?;
+                observer.on(&Event::Notice { text });
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn capacity_of<W: Wire>(
+    plan: &Plan,
+    cell: &Cell,
+    store: &Store,
+    lab: &Lab<'_, W>,
+    observer: &mut dyn Observer,
+    stop: &StopFlag,
+) -> Result<CapacityRecord, Problem> {
+    let server = (lab.null_server)(cell)?;
+    let start =
+        Start { placed: cell.placed.clone(), seed: plan.seed, settings: Settings::new(), scratch: store.scratch()? };
+    let mut progress = |share: f64, doing: &str| observer.progress(share, doing);
+    let ask = CapacityAsk { cell, effort: Effort::OF_A_RUN, seed: plan.seed };
+    ask.measure(&server, &start, stop, &mut progress)
 }
 
 /// Raises the limit on open files and checks that the plan fits in it, rather than failing in the middle.

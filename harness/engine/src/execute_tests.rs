@@ -210,7 +210,7 @@ fn plan(targets: &[&str], mode: Mode, reps: u32) -> Plan {
         rate_cap: None,
         confirmations: 0,
     };
-    Plan { schema: SCHEMA, seed: 11, cells, order, search, expected: Nanos::ZERO }
+    Plan { schema: SCHEMA, seed: 11, cells, order, search, expected: Nanos::ZERO, checks: Default::default() }
 }
 
 fn create(results: &Path, plan: &Plan) -> Store {
@@ -230,7 +230,17 @@ fn run(plan: &Plan, store: &mut Store, stop_after: Option<usize>) -> (Result<Out
     let search = |cell: &Cell, _: &SearchSettings| -> Box<dyn Search> {
         if cell.target == "doomed" { Box::new(Doom) } else { Box::new(Script { seen: Vec::new() }) }
     };
-    let lab = Lab { target: &target, workload: &workload, search: &search, replay: &|_| None, strict: false };
+    let null_server = |cell: &Cell| -> Result<NullServer<NoWorkload>, Problem> {
+        Ok(NullServer { name: "none".to_owned(), target: target(cell)?, workload: workload(cell)? })
+    };
+    let lab = Lab {
+        target: &target,
+        workload: &workload,
+        search: &search,
+        null_server: &null_server,
+        replay: &|_| None,
+        strict: false,
+    };
     let stop = StopFlag::new();
     let mut watch = Watch { events: Vec::new(), stop: &stop, stop_after };
     let outcome = execute(plan, store, &lab, &mut watch, &stop);

@@ -1,9 +1,11 @@
 //! See ARCHITECTURE.md.
 
+pub mod capacity;
 pub mod child;
 mod client;
 pub mod drive;
 pub mod execute;
+pub mod perturb;
 pub mod recorder;
 pub mod schedule;
 pub mod signals;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use corecurve_analysis::findings::{CellFinding, Curve, Findings, MatFinding};
 use corecurve_analysis::models::FitReport;
-use corecurve_core::{Nanos, Quantiles, SCHEMA, Slo, TrialRecord};
+use corecurve_core::{Event, Nanos, Quantiles, SCHEMA, Slo, TrialRecord};
 use serde::Serialize;
 
 use crate::exporter::Exporter;
@@ -13,7 +13,7 @@ use crate::exporter::Exporter;
 #[derive(Clone, Copy, Debug)]
 pub struct Document;
 
-/// Events as JSON lines: `run`, then every `trial`, `mat` and `fit`.
+/// Events as JSON lines: `run`, then every `capacity`, `trial`, `mat` and `fit`.
 #[derive(Clone, Copy, Debug)]
 pub struct Events;
 
@@ -27,6 +27,9 @@ impl Exporter for Document {
 impl Exporter for Events {
     fn write(&self, findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
         line(out, &run_event(findings))?;
+        for capacity in &findings.capacities {
+            line(out, &Event::Capacity(Box::new(capacity.clone())))?;
+        }
         for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {
             line(out, &trial_event(trial))?;
         }

@@ -116,6 +116,9 @@ fn foot(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     let fields = [&machine.cpu, &cores, &machine.kernel, &machine.hypervisor];
     let machine: Vec<String> = fields.into_iter().flatten().map(|field| escaped(&plain(field))).collect();
     writeln!(out, "\nMachine: {}  ", if machine.is_empty() { "not recorded".into() } else { machine.join(" · ") })?;
+    for line in crate::text::generator(findings) {
+        writeln!(out, "Load generator: {}  ", escaped(&plain_long(&line, 500)))?;
+    }
     writeln!(out, "corecurve {} · seed {}  ", escaped(&plain(&findings.run.version)), findings.run.seed)?;
     writeln!(out, "Repeat: {}", code(&command(&findings.run.command)))
 }

@@ -1,7 +1,8 @@
 //! Numbers and names as people read them, the same in every output.
 
+use corecurve_analysis::findings::Findings;
 use corecurve_core::problem::printable;
-use corecurve_core::{Mat, Nanos, Quantile, Rate, TrialRecord};
+use corecurve_core::{CapacityRecord, Mat, Nanos, Quantile, Rate, TrialRecord};
 
 /// A name or message from outside, safe to show: control and direction-changing characters are spelt out,
 /// at most 120 characters.
@@ -162,6 +163,43 @@ pub fn grouped(n: u64) -> String {
 /// `one repetition`, `3 repetitions`.
 pub fn count(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// What the load generator itself can do with one workload.
+pub(crate) fn capacity(record: &CapacityRecord) -> String {
+    let what = format!("{} over {}", record.workload, record.transport);
+    if !record.valid {
+        let why = record.invalid_reasons.first().map_or("no reason is given", String::as_str);
+        return format!("{what}: capacity not known: {why}");
+    }
+    let [low, high] = record.range_per_s;
+    let least = if record.saturated.is_lower_bound() { "≥ " } else { "" };
+    format!(
+        "{what}: G_max {least}{} on {} ({} to {} in {}), {} per CPU second of a load core; {} (load {}, null server {})",
+        Rate(record.g_max_per_s),
+        count(record.load_cores, "load core", "load cores"),
+        Rate(low),
+        Rate(high),
+        count(record.rounds as usize, "window", "windows"),
+        Rate(record.per_core_per_s),
+        record.saturated,
+        share(Some(record.load_busy)),
+        share(record.server_busy),
+    )
+}
+
+/// A line for each capacity that was measured, and one about the perturbation checks.
+pub(crate) fn generator(findings: &Findings) -> Vec<String> {
+    let mut lines: Vec<String> = findings.capacities.iter().map(capacity).collect();
+    let made: Vec<Option<bool>> =
+        findings.cells.iter().filter_map(|cell| Some(cell.perturbation.as_ref()?.agrees)).collect();
+    if !made.is_empty() {
+        let same = made.iter().filter(|agrees| **agrees == Some(true)).count();
+        lines.push(format!("with other load threads or connections {same} of {} answers stay the same", made.len()));
+    } else if findings.plan.checks.perturb {
+        lines.push("no answer could be tried with other load threads or connections".to_owned());
+    }
+    lines
 }
 
 #[cfg(test)]

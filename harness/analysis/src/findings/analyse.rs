@@ -8,6 +8,7 @@ use corecurve_core::{CellId, QueueLaw, SCHEMA};
 use super::caveats::{run_caveats, struck_out};
 use super::cells::cell_findings;
 use super::curves::curves;
+use super::generator::held_against_capacity;
 use super::headline::headline;
 use super::machine::machine_summary;
 use super::mats::fill_speedups;
@@ -26,8 +27,9 @@ pub fn analyse(run: &RunData) -> Findings {
 /// [`analyse`] for cells of which it is known what kind of queue they are: their load curves get an oracle line.
 pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Findings {
     let seed = run.plan.seed;
-    let spreads = Spreads::of(&run.plan.cells, &run.mats);
-    let mut cells = cell_findings(run, laws, &spreads);
+    let mats = held_against_capacity(&run.plan.cells, &run.mats, &run.capacities);
+    let spreads = Spreads::of(&run.plan.cells, &mats);
+    let mut cells = cell_findings(run, &mats, laws, &spreads);
     fill_speedups(&mut cells, &spreads, mix(seed, 1));
     let curves = curves(&cells, mix(seed, 2));
     let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
@@ -52,6 +54,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         curves,
         noise_floor,
         comparisons,
+        capacities: run.capacities.clone(),
         caveats: Vec::new(),
         notes: run.notes.clone(),
     };

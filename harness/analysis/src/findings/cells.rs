@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use corecurve_core::{Cell, Purpose, QueueLaw, Settings, TrialRecord};
+use corecurve_core::{Cell, MatRecord, Purpose, QueueLaw, Settings, TrialRecord};
 
+use super::generator::{Perturbation, perturbation};
 use super::mats::mat_findings;
 use super::oracle_line::{oracle_line, p99_ns};
 use super::run_data::RunData;
 use super::spreads::Spreads;
-use super::types::{CellFinding, LoadPoint, NoLoad, SeriesKey};
+use super::types::{CellFinding, LoadPoint, MatFinding, NoLoad, SeriesKey};
 use crate::stats::mean;
 
 /// Every cell of the plan. Speed-ups are filled in later, once all cells are known.
 pub(super) fn cell_findings(
     run: &RunData,
+    mats: &[MatRecord],
     laws: &BTreeMap<corecurve_core::CellId, QueueLaw>,
     spreads: &Spreads,
 ) -> Vec<CellFinding> {
@@ -21,6 +23,7 @@ pub(super) fn cell_findings(
     let one = |(index, cell): (usize, &Cell)| {
         let mut trials: Vec<TrialRecord> = run.trials.iter().filter(|t| t.cell == cell.id).cloned().collect();
         trials.sort_by_key(|t| (t.rep, t.attempt, t.trial));
+        let perturbation = perturbation(&trials);
         let law = laws.get(&cell.id);
         let count = |turns: &[corecurve_core::Turn]| turns.iter().filter(|turn| turn.cell == index).count() as u32;
         CellFinding {
@@ -29,7 +32,11 @@ pub(super) fn cell_findings(
             label: varied.label(cell),
             finished_reps: count(&run.finished),
             planned_reps: count(&run.plan.order),
-            mats: mat_findings(cell, &run.mats, spreads, corecurve_core::rng::mix(run.plan.seed, index as u64)),
+            mats: with_perturbation(
+                mat_findings(cell, mats, spreads, corecurve_core::rng::mix(run.plan.seed, index as u64)),
+                perturbation.as_ref(),
+            ),
+            perturbation,
             load_curve: load_curve(&trials, law),
             no_load: no_load(&trials),
             oracle: law.and_then(oracle_line),
@@ -38,6 +45,16 @@ pub(super) fn cell_findings(
         }
     };
     run.plan.cells.iter().enumerate().map(one).collect()
+}
+
+/// The caveat of the perturbation check, with the answer it was made of: the first that has a number.
+fn with_perturbation(mut mats: Vec<MatFinding>, found: Option<&Perturbation>) -> Vec<MatFinding> {
+    if let (Some(caveat), Some(mat)) =
+        (found.and_then(Perturbation::caveat), mats.iter_mut().find(|mat| mat.mat_per_s.is_some()))
+    {
+        mat.caveats.push(caveat);
+    }
+    mats
 }
 
 fn load_curve(trials: &[TrialRecord], law: Option<&QueueLaw>) -> Vec<LoadPoint> {
@@ -84,7 +101,8 @@ fn caveats(cell: &Cell, trials: &[TrialRecord]) -> Vec<String> {
             .push("closed loop: the load waits for the target, so this is a capacity probe and never a MAT".to_owned());
     }
     let mut seen = BTreeSet::new();
-    let distinct = trials.iter().flat_map(|trial| &trial.caveats).filter(|caveat| seen.insert(*caveat));
+    let asked = trials.iter().filter(|trial| trial.purpose != Purpose::Perturb);
+    let distinct = asked.flat_map(|trial| &trial.caveats).filter(|caveat| seen.insert(*caveat));
     let mut by_rule: Vec<(&str, &str, usize)> = Vec::new();
     for caveat in distinct {
         let rule = caveat.split_once(": ").map_or(caveat.as_str(), |(rule, _)| rule);

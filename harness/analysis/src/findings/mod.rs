@@ -7,6 +7,7 @@ mod analyse;
 mod caveats;
 mod cells;
 mod curves;
+mod generator;
 mod headline;
 mod machine;
 mod mats;
@@ -20,6 +21,7 @@ mod tests;
 mod types;
 
 pub use analyse::{analyse, analyse_with_laws};
+pub use generator::{NEAR, Perturbation, Side};
 pub use run_data::RunData;
 pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,

@@ -1,6 +1,6 @@
 //! [`RunData`]: a run directory as read from disk, the only input of an analysis.
 
-use corecurve_core::{MatRecord, Plan, TrialRecord, Turn};
+use corecurve_core::{CapacityRecord, MatRecord, Plan, TrialRecord, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,6 +23,9 @@ pub struct RunData {
     pub plan: Plan,
     /// Every trial on disk, in the order they ended.
     pub trials: Vec<TrialRecord>,
+    /// What the generator itself can do, where that was measured.
+    #[serde(default)]
+    pub capacities: Vec<CapacityRecord>,
     /// The answer of every finished search, one per cell, repetition and SLO.
     pub mats: Vec<MatRecord>,
     /// Repetitions that are finished.

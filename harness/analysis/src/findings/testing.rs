@@ -99,6 +99,8 @@ pub(crate) fn trial(cell: &Cell, trial: u32, offered_per_s: f64) -> TrialRecord 
         intervals: vec![Interval::default()],
         utilisation: None,
         generator_busy: None,
+        load_cpu_s: None,
+        adherence: None,
         replay: None,
         valid: true,
         invalid_reasons: Vec::new(),
@@ -122,7 +124,15 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         rate_cap: None,
         confirmations: 1,
     };
-    let plan = Plan { schema: SCHEMA, seed: 7, cells, order: order.clone(), search, expected: Nanos::ZERO };
+    let plan = Plan {
+        schema: SCHEMA,
+        seed: 7,
+        cells,
+        order: order.clone(),
+        search,
+        expected: Nanos::ZERO,
+        checks: Default::default(),
+    };
     RunData {
         dir: "results/made-up".to_owned(),
         slug: "made-up".to_owned(),
@@ -132,6 +142,7 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         machine: Value::Null,
         plan,
         trials: Vec::new(),
+        capacities: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),

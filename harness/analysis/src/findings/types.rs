@@ -1,12 +1,13 @@
 //! [`Findings`]: everything a report may show, as plain data.
 
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, MatKind, MatRecord, Nanos, Network, Plan, Purpose, Quantile, Quantiles, Settings, Slo,
-    TransportKind, TrialRecord,
+    ArrivalKind, CapacityRecord, Cell, CellId, MatKind, MatRecord, Nanos, Network, Plan, Purpose, Quantile, Quantiles,
+    Settings, Slo, TransportKind, TrialRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::generator::Perturbation;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
@@ -35,6 +36,9 @@ pub struct Findings {
     pub noise_floor: Option<NoiseFloor>,
     /// Ratios between series at the same cores, workload, placement and SLO, relative to the first target.
     pub comparisons: Vec<RatioRow>,
+    /// What the generator itself can do, where that was measured.
+    #[serde(default)]
+    pub capacities: Vec<CapacityRecord>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.
@@ -114,6 +118,9 @@ pub struct CellFinding {
     pub load_curve: Vec<LoadPoint>,
     /// Latency without load, from the no-load trials, pooled over repetitions.
     pub no_load: Option<NoLoad>,
+    /// The answer tried again with other load threads, where that was done.
+    #[serde(default)]
+    pub perturbation: Option<Perturbation>,
     /// What queueing theory predicts, when the target says what kind of queue it is.
     pub oracle: Option<OracleLine>,
     /// Every trial, in the order of repetition, attempt and trial.

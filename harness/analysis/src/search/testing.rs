@@ -37,6 +37,8 @@ pub(crate) fn record(purpose: Purpose, rate: f64) -> TrialRecord {
         intervals: Vec::new(),
         utilisation: None,
         generator_busy: None,
+        load_cpu_s: None,
+        adherence: None,
         replay: None,
         valid: true,
         invalid_reasons: Vec::new(),

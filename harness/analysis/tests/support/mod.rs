@@ -247,6 +247,8 @@ impl Book {
             intervals: self.intervals,
             utilisation: Some(utilisation),
             generator_busy: None,
+            load_cpu_s: None,
+            adherence: None,
             replay: None,
             valid: true,
             invalid_reasons: Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use corecurve_core::{CapacityRecord, Event, Problems, Settings};
+use corecurve_engine::capacity::Effort;
 use corecurve_engine::trial::self_cost;
 use corecurve_machine::doctor::{Finding, Level, examine};
 use corecurve_machine::{Machine, TopologySource};
@@ -9,6 +11,8 @@ use corecurve_report as report;
 use corecurve_report::terminal::{Condition, Level as Shown};
 
 use crate::args::DoctorArgs;
+use crate::capacity::measure_here;
+use crate::catalog::Catalog;
 use crate::conduct::terminal_style;
 use crate::exit::{Exit, Failure};
 use crate::machine_record::environment;
@@ -19,14 +23,20 @@ const SELF_COST_MOST_NS: f64 = 1_000.0;
 /// Prints every finding; exit code 3 when something makes measuring impossible.
 pub fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
     let machine = Machine::discover(&TopologySource::Live)?;
+    let mut capacities = Vec::new();
     let mut findings = examine(&machine, &environment(&machine));
     if args.self_test {
         findings.push(self_test());
+        capacities = capacities_of(&args.workload)?;
+        findings.extend(capacities.iter().map(own_ceiling));
     }
     let mut bytes = Vec::new();
     if args.json {
         for finding in &findings {
             report::json::line(&mut bytes, &serde_json::json!({ "event": "doctor", "finding": finding }))?;
+        }
+        for capacity in capacities {
+            report::json::line(&mut bytes, &Event::Capacity(Box::new(capacity)))?;
         }
     } else {
         let conditions: Vec<Condition> = findings.iter().map(condition).collect();
@@ -51,6 +61,33 @@ fn self_test() -> Finding {
             cost.schedule_ns, cost.record_ns, cost.clock_ns, cost.operations
         ),
         why: "what the harness spends on an operation is missing from what it can offer".to_owned(),
+        fix_now: None,
+        keep: None,
+    }
+}
+
+/// What one load core can do with each workload.
+fn capacities_of(workloads: &[String]) -> Result<Vec<CapacityRecord>, Failure> {
+    let mut problems = Problems::default();
+    let catalog = Catalog::new()?;
+    for workload in workloads {
+        problems.take(catalog.knows_workload(workload));
+    }
+    problems.finish(()).map_err(Failure::wrong_use)?;
+    let one = |workload: &String| measure_here(workload, &Settings::new(), 1, Effort::OF_A_TEST);
+    Ok(workloads.iter().map(one).collect::<Result<_, _>>()?)
+}
+
+/// The generator's capacity as a finding: a caveat when it is not known, or only a lower bound.
+fn own_ceiling(capacity: &CapacityRecord) -> Finding {
+    let sure = capacity.valid && !capacity.saturated.is_lower_bound();
+    Finding {
+        level: if sure { Level::Ok } else { Level::Caveat },
+        name: "capacity".to_owned(),
+        seen: report::terminal::capacity(capacity),
+        why: "a MAT near what the load cores can offer is the generator's, not the target's; where the null server gave out \
+              first, CPU time for each operation says how much more there is"
+            .to_owned(),
         fix_now: None,
         keep: None,
     }

@@ -13,6 +13,7 @@ use corecurve_machine::{Machine, PlacementRequest, TopologySource};
 
 use crate::catalog::Catalog;
 use crate::shield;
+use crate::transport;
 
 /// The architecture the checks use: one core, one queue, nothing to hand over.
 const TARGET: &str = "thread-per-core";
@@ -57,7 +58,12 @@ impl Bench {
         self.running.pids().first().copied()
     }
 
-    /// One trial, with the stamps of every operation.
+    /// From now on load threads wait in the kernel and never spin, as they do where they share cores.
+    pub fn wait_in_the_kernel(&mut self) {
+        self.placed.shared = true;
+    }
+
+    /// One trial over epoll, with the stamps of every operation.
     pub fn trial(
         &mut self,
         arrival: ArrivalKind,
@@ -65,11 +71,31 @@ impl Bench {
         window: Nanos,
         limits: &[Nanos],
     ) -> Result<TrialOutput, Problem> {
-        let setup = TrialSetup {
+        let setup = self.setup(arrival, load, window, limits);
+        self.run(&TrialSetup { trace: true, ..setup })
+    }
+
+    /// One trial as a run would make it: over the transport that is chosen here, and nothing kept of single operations.
+    pub fn load(
+        &mut self,
+        arrival: ArrivalKind,
+        load: Load,
+        window: Nanos,
+        limits: &[Nanos],
+    ) -> Result<TrialOutput, Problem> {
+        let setup = self.setup(arrival, load, window, limits);
+        let transport = transport::decide(None, corecurve_engine::io_uring_refusal)?.transport;
+        self.run(&TrialSetup { transport, ..setup })
+    }
+
+    fn setup(&mut self, arrival: ArrivalKind, load: Load, window: Nanos, limits: &[Nanos]) -> TrialSetup {
+        let trial = self.trials;
+        self.trials += 1;
+        TrialSetup {
             cell: CellId("00-validate".to_owned()),
             rep: 0,
             attempt: 0,
-            trial: self.trials,
+            trial,
             target: TARGET.to_owned(),
             workload: self.workload.clone(),
             placed: self.placed.clone(),
@@ -87,16 +113,18 @@ impl Bench {
                 limits: limits.to_vec(),
                 fresh_target: false,
             },
-            seed: corecurve_core::rng::mix(7, u64::from(self.trials)),
+            seed: corecurve_core::rng::mix(7, u64::from(trial)),
             warmup: Some(Nanos::MILLI * 500),
             warmup_max: Nanos::SECOND,
             timeout: Nanos::SECOND * 30,
-            trace: true,
+            trace: false,
             strict: false,
-        };
-        self.trials += 1;
+        }
+    }
+
+    fn run(&mut self, setup: &TrialSetup) -> Result<TrialOutput, Problem> {
         let make = |worker, seed| self.factory.make(worker, seed);
-        run_trial(&setup, self.running.as_mut(), &make, &StopFlag::with_signals(), &mut |_, _| {})
+        run_trial(setup, self.running.as_mut(), &make, &StopFlag::with_signals(), &mut |_, _| {})
     }
 
     /// Stops the server.

@@ -85,7 +85,15 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         mats.push(MatRecord { schema: SCHEMA, cell: cells[turn.cell].id.clone(), rep: turn.rep, mat });
     }
     let search = settings();
-    let plan = Plan { schema: SCHEMA, seed, cells, order: order.clone(), search, expected: Nanos::ZERO };
+    let plan = Plan {
+        schema: SCHEMA,
+        seed,
+        cells,
+        order: order.clone(),
+        search,
+        expected: Nanos::ZERO,
+        checks: Default::default(),
+    };
     Ok(analyse(&RunData {
         dir: String::new(),
         slug: String::new(),
@@ -95,6 +103,7 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         machine: serde_json::json!({}),
         plan,
         trials: Vec::new(),
+        capacities: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),

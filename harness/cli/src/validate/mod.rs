@@ -2,7 +2,9 @@
 
 mod bench;
 mod compare;
+mod drift;
 mod freeze;
+mod generator;
 mod lab;
 mod replay;
 mod search;
@@ -37,10 +39,14 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 10] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
-    Group { name: "schedule", about: "arrivals follow their law and their seed", run: truth::schedule },
+    Group {
+        name: "schedule",
+        about: "arrivals follow their law and their seed, and do not drift",
+        run: drift::schedule,
+    },
     Group { name: "sim", about: "the whole pipeline on queues with a known answer", run: sim::sim },
     Group { name: "compare", about: "two runs of the same, and of what differs", run: compare::comparisons },
     Group { name: "search", about: "MAT intervals over many seeds, beside a plain bisection", run: search::search },
@@ -54,6 +60,12 @@ const GROUPS: [Group; 8] = [
         about: "latency of every request against a Lindley replay of the same services",
         run: replay::replay,
     },
+    Group {
+        name: "adherence",
+        about: "the schedule is kept at 70 % of what the generator can do",
+        run: generator::adherence,
+    },
+    Group { name: "cost", about: "CPU of an open loop beside that of a closed one", run: generator::cost },
 ];
 
 /// Runs the chosen groups and prints their rows.

@@ -1,7 +1,7 @@
 //! One line of the journal, and what a record must satisfy to be believed.
 
 use corecurve_core::record::{Interval, Quantiles};
-use corecurve_core::{CellId, MatRecord, Nanos, Problem, Quantile, SCHEMA, TrialRecord};
+use corecurve_core::{CapacityRecord, CellId, MatRecord, Nanos, Problem, Quantile, SCHEMA, TrialRecord};
 use serde::{Deserialize, Serialize};
 
 /// A record of the journal.
@@ -21,6 +21,11 @@ pub enum Entry {
         slo: u32,
         /// The answer.
         mat: Box<MatRecord>,
+    },
+    /// What the generator itself can do.
+    Capacity {
+        /// What was found.
+        capacity: Box<CapacityRecord>,
     },
     /// A repetition is finished.
     TurnDone {
@@ -66,6 +71,7 @@ impl Entry {
                     .or_else(|| numbers_flaw("the MAT", numbers.into_iter().flatten().chain(ends)))
                     .or_else(|| quantiles_flaw("latency_ns", &mat.mat.latency_ns))
             }
+            Entry::Capacity { capacity } => capacity_flaw(capacity),
             Entry::TurnDone { cell, .. } | Entry::TurnFailed { cell, .. } => cell_flaw(cell),
             Entry::Note { .. } => None,
         }
@@ -102,9 +108,21 @@ fn numbers_flaw(what: &str, numbers: impl IntoIterator<Item = f64>) -> Option<St
     Some(format!("{what} holds {bad}"))
 }
 
+fn capacity_flaw(capacity: &CapacityRecord) -> Option<String> {
+    let rates = [capacity.g_max_per_s, capacity.per_core_per_s, capacity.window_s, capacity.load_busy];
+    let numbers = rates.into_iter().chain(capacity.range_per_s).chain(capacity.server_busy);
+    schema_flaw(capacity.schema)
+        .or_else(|| cell_flaw(&capacity.cell))
+        .or_else(|| numbers_flaw("a capacity", numbers))
+        .or_else(|| {
+            let nothing = capacity.valid && (capacity.per_core_per_s <= 0.0 || capacity.load_cores == 0);
+            nothing.then(|| "a valid capacity of nothing".to_owned())
+        })
+}
+
 fn trial_flaw(trial: &TrialRecord) -> Option<String> {
     let rates = [trial.offered_per_s, trial.sent_per_s, trial.achieved_per_s, trial.window_s, trial.warmup_s];
-    let shares = [trial.utilisation, trial.generator_busy];
+    let shares = [trial.utilisation, trial.generator_busy, trial.load_cpu_s];
     let names = [&trial.target, &trial.workload, &trial.placement];
     let quantiles =
         [("latency_ns", &trial.latency_ns), ("service_ns", &trial.service_ns), ("send_lag_ns", &trial.send_lag_ns)];
@@ -113,6 +131,11 @@ fn trial_flaw(trial: &TrialRecord) -> Option<String> {
         .or_else(|| names.iter().any(|name| name.len() > 4_096).then(|| "a name is longer than 4096 bytes".to_owned()))
         .or_else(|| numbers_flaw("a rate or time", rates))
         .or_else(|| numbers_flaw("a share", shares.into_iter().flatten()))
+        .or_else(|| {
+            let late =
+                trial.adherence.is_some_and(|kept| kept.on_time > kept.free || kept.free > trial.counts.scheduled);
+            late.then(|| "more on time than due".to_owned())
+        })
         .or_else(|| (!balanced(trial)).then(|| "the books do not balance".to_owned()))
         .or_else(|| quantiles.into_iter().find_map(|(name, quantiles)| quantiles_flaw(name, quantiles)))
         .or_else(|| {
@@ -161,7 +184,7 @@ fn quantiles_flaw(name: &str, quantiles: &Quantiles) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use corecurve_core::record::LimitCount;
     use corecurve_core::{ArrivalKind, Counts, ErrorClass, Purpose, Reason, Rule};
@@ -222,6 +245,8 @@ pub(super) mod tests {
             intervals: vec![interval.clone(), interval],
             utilisation: Some(0.1 * 7.0),
             generator_busy: None,
+            load_cpu_s: None,
+            adherence: None,
             replay: None,
             valid: false,
             invalid_reasons: vec![Reason::new(Rule::Steal, "1.7 % \u{1b}[31m </script> \" \\ ∞")],

@@ -13,6 +13,8 @@ mod run;
 mod writer;
 
 pub use entry::Entry;
+#[cfg(test)]
+pub(crate) use entry::tests::trial as a_trial;
 pub(crate) use files::read_text as read_file;
 pub use files::write_atomically;
 pub use lock::is_locked;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use corecurve_core::{CellId, MatRecord, Plan, Problem, SCHEMA, TrialRecord, Turn};
+use corecurve_core::{CapacityRecord, CellId, MatRecord, Plan, Problem, SCHEMA, TrialRecord, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,6 +37,8 @@ pub struct StoredRun {
     pub trials: Vec<TrialRecord>,
     /// Trials of attempts that were interrupted: kept, and part of no finding.
     pub unused: Vec<TrialRecord>,
+    /// What the generator itself can do, by workload, transport and load cores.
+    pub capacities: Vec<CapacityRecord>,
     /// The answers of finished repetitions.
     pub mats: Vec<MatRecord>,
     /// Finished repetitions, in the order they were finished.
@@ -105,6 +107,7 @@ pub(super) fn read(dir: &Path) -> Result<(StoredRun, Contents), Problem> {
         spec_toml,
         trials: Vec::new(),
         unused: Vec::new(),
+        capacities: Vec::new(),
         mats: Vec::new(),
         done: Vec::new(),
         failed: Vec::new(),
@@ -176,6 +179,7 @@ struct Attempt {
 #[derive(Default)]
 struct Sorted {
     attempts: BTreeMap<Key, BTreeMap<u32, Attempt>>,
+    capacities: Vec<CapacityRecord>,
     notes: Vec<String>,
     position: usize,
 }
@@ -190,6 +194,7 @@ impl Sorted {
             Entry::TurnDone { cell, rep, attempt, .. } | Entry::TurnFailed { cell, rep, attempt, .. } => {
                 (cell, *rep, *attempt)
             }
+            Entry::Capacity { capacity } => return self.take_capacity(capacity, cells),
             Entry::Note { text } => return self.notes.push(corecurve_core::problem::printable(text)),
         };
         let known = cells.get(cell).filter(|cell| plan.order.contains(&Turn { cell: **cell, rep }));
@@ -202,7 +207,7 @@ impl Sorted {
             Entry::Mat { slo, mat, .. } => !insert_new(&mut slot.mats, *slo, (at, (**mat).clone())),
             Entry::TurnDone { trials, mats, .. } => !set_new(&mut slot.done, (at, *trials, *mats)),
             Entry::TurnFailed { why, .. } => !set_new(&mut slot.failed, (at, corecurve_core::problem::printable(why))),
-            Entry::Note { .. } => false,
+            Entry::Capacity { .. } | Entry::Note { .. } => false,
         };
         if doubled {
             self.notes.push(format!(
@@ -211,8 +216,18 @@ impl Sorted {
         }
     }
 
+    /// One for each cell that stands for others; the first counts.
+    fn take_capacity(&mut self, capacity: &CapacityRecord, cells: &BTreeMap<&CellId, usize>) {
+        let doubled = self.capacities.iter().any(|known| known.cell == capacity.cell);
+        match cells.contains_key(&capacity.cell) && !doubled {
+            true => self.capacities.push(capacity.clone()),
+            false => self.notes.push(format!("a capacity of `{}` skipped: a second one, or of no cell", capacity.cell)),
+        }
+    }
+
     fn settle(self, run: &mut StoredRun) {
         run.notes = self.notes;
+        run.capacities = self.capacities;
         let (mut trials, mut unused, mut mats, mut done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for ((cell, rep), attempts) in self.attempts {
             let turn = Turn { cell, rep };

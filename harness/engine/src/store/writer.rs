@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use corecurve_core::{CellId, Plan, Problem, Turn};
+use corecurve_core::{CapacityRecord, CellId, Plan, Problem, Turn};
 use serde_json::Value;
 
 use super::entry::Entry;
@@ -41,6 +41,8 @@ pub struct Store {
     log: File,
     done: Vec<Turn>,
     next_attempts: BTreeMap<Key, u32>,
+    /// Cells whose generator capacity is on disk.
+    measured: Vec<CellId>,
     _lock: Lock,
 }
 
@@ -80,7 +82,15 @@ impl Store {
         write_atomically(&dir.join("plan.json"), &pretty(&json(new.plan)?)?)?;
         sync_directory(&dir).map_err(|e| problem("write", &dir, &e))?;
         point_latest(&new.results, &dir);
-        Ok(Store { dir, journal, log, done: Vec::new(), next_attempts: BTreeMap::new(), _lock: lock })
+        Ok(Store {
+            dir,
+            journal,
+            log,
+            done: Vec::new(),
+            next_attempts: BTreeMap::new(),
+            measured: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Takes up a run where it was left: finished repetitions stay, the one in progress will be begun again.
@@ -104,7 +114,8 @@ impl Store {
             _ => {}
         }
         let (done, next_attempts) = (run.done.clone(), run.next_attempts.clone());
-        let mut store = Store { dir: dir.to_owned(), journal, log, done, next_attempts, _lock: lock };
+        let measured = run.capacities.iter().map(|capacity| capacity.cell.clone()).collect();
+        let mut store = Store { dir: dir.to_owned(), journal, log, done, next_attempts, measured, _lock: lock };
         store.log("resumed");
         for note in &contents.notes {
             store.log(note);
@@ -130,6 +141,21 @@ impl Store {
     /// How many times a repetition was begun before and left records behind.
     pub fn attempt(&self, turn: Turn) -> u32 {
         self.next_attempts.get(&(turn.cell, turn.rep)).copied().unwrap_or(0)
+    }
+
+    /// Whether the generator's capacity for a cell is on disk.
+    pub fn knows_capacity(&self, cell: &CellId) -> bool {
+        self.measured.contains(cell)
+    }
+
+    /// Puts a capacity on disk.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn keep_capacity(&mut self, capacity: &CapacityRecord) -> Result<(), Problem> {
+        self.append(&Entry::Capacity { capacity: Box::new(capacity.clone()) })?;
+        self.measured.push(capacity.cell.clone());
+        Ok(())
     }
 
     /// Puts an entry on disk. Returns once it is there.

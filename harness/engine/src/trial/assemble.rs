@@ -1,6 +1,6 @@
 //! From books and observations to the record.
 
-use corecurve_core::{Load, Nanos, NetworkRecord, SCHEMA, TransportKind, TrialRecord};
+use corecurve_core::{Adherence, Load, Nanos, NetworkRecord, SCHEMA, TransportKind, TrialRecord};
 
 use super::setup::TrialSetup;
 use crate::recorder::Recorder;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub warmup: Nanos,
     /// Busy share of the server's CPUs, or why it is not known.
     pub utilisation: Option<Result<f64, String>>,
+    /// CPU time of the load threads in the window, if there was real time.
+    pub load_cpu: Option<Nanos>,
     /// What load went through, if there were sockets.
     pub transport: Option<TransportKind>,
     /// What lay between load and server, if there were sockets.
@@ -140,6 +142,12 @@ pub(crate) fn assemble(
         intervals,
         utilisation: world.utilisation.and_then(Result::ok),
         generator_busy: observed.busy.iter().copied().reduce(f64::max),
+        load_cpu_s: world.load_cpu.map(Nanos::as_secs_f64),
+        adherence: observed.open_loop.then_some(Adherence {
+            within_ns: observed.on_time_within,
+            free: observed.prompt.0,
+            on_time: observed.prompt.1,
+        }),
         replay: None,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,

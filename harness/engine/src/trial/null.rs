@@ -64,7 +64,7 @@ fn null_worker<W: Wire>(post: Post<'_>, mut workload: W, pin: Option<PinAudit>) 
             }
         }
         if opened && now >= recorder.window().start() {
-            busy.opens(now, false);
+            busy.opens(now);
         }
         let over = now >= recorder.window().end();
         if over {
@@ -127,6 +127,7 @@ fn null_worker<W: Wire>(post: Post<'_>, mut workload: W, pin: Option<PinAudit>) 
         trace: Vec::<TraceRow>::new(),
         pin: pin.map(PinAudit::end),
         busy: busy.share(),
+        cpu: busy.cpu(),
         longest_gap: Nanos(longest_gap),
         connections: 0,
         failed_connections: Vec::<(ErrorClass, u64)>::new(),

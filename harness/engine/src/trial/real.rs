@@ -56,6 +56,8 @@ pub(crate) struct Report {
     pub pin: Option<PinFinding>,
     /// Useful-work share of the window.
     pub busy: f64,
+    /// CPU time spent in the window, if it ended.
+    pub cpu: Option<Nanos>,
     pub longest_gap: Nanos,
     pub connections: usize,
     /// Connection attempts that failed, by class.
@@ -359,6 +361,7 @@ impl<'a> Course<'a> {
         let mut merged: Option<Recorder> = None;
         let (mut trace, mut connections, mut unsolicited) = (Vec::new(), 0, 0);
         let mut received = (0, 0);
+        let load_cpu = load_cpu(&reports);
         for report in reports {
             connections += report.connections;
             observed.busy.push(report.busy);
@@ -396,6 +399,7 @@ impl<'a> Course<'a> {
             connections,
             warmup: if self.opened == UNDECIDED { Nanos::ZERO } else { Nanos(self.opened - self.start) },
             utilisation: Some(utilisation),
+            load_cpu,
             transport: self.address.map(|_| setup.transport),
             network,
             caveats: [connection_caveat(&failed), unsolicited_caveat(unsolicited), loopback]
@@ -411,6 +415,11 @@ impl<'a> Course<'a> {
             trace: setup.trace.then_some(trace),
         }
     }
+}
+
+/// CPU time of all load threads in the window; `None` if it did not end for one of them.
+fn load_cpu(reports: &[Report]) -> Option<Nanos> {
+    reports.iter().map(|report| report.cpu).reduce(|sum, cpu| Some(sum? + cpu?)).flatten()
 }
 
 fn connection_caveat(failed: &std::collections::BTreeMap<ErrorClass, u64>) -> Option<String> {

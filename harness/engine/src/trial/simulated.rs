@@ -72,6 +72,7 @@ fn simulate(
         connections: setup.connections.unwrap_or(0),
         warmup: Nanos(opened),
         utilisation: Some(Ok(utilisation)),
+        load_cpu: None,
         transport: None,
         network: None,
         caveats: Vec::new(),

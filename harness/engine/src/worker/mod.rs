@@ -256,7 +256,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             self.look_ahead();
         }
         if self.opened && self.now >= self.recorder.window().start() {
-            self.busy.opens(self.now, self.agenda.is_none());
+            self.busy.opens(self.now);
         }
         let over = self.now >= self.recorder.window().end();
         if over {
@@ -525,6 +525,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             trace: self.trace.unwrap_or_default(),
             pin,
             busy: self.busy.share(),
+            cpu: self.busy.cpu(),
             longest_gap: Nanos(self.longest_gap),
         }
     }

@@ -63,6 +63,7 @@ fn how(findings: &Findings) -> Markup {
             dt { "window" } dd { (search.window_min) " to " (search.window_max) }
             dt { "warm-up" } dd { (warmup) }
             dt { "budget" } dd { (search.budget) " per search" @if findings.plan.expected > Nanos::ZERO { ", about " (findings.plan.expected) " in all" } }
+            @for line in crate::text::generator(findings) { dt { "load generator" } dd { (crate::text::plain_long(&line, 500)) } }
             @if let Some(cap) = search.rate_cap { dt { "generator's ceiling" } dd { (cap) } }
         }
     }

@@ -74,6 +74,7 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Probe => "probe (closed loop)",
         Purpose::Search => "search",
         Purpose::Confirm => "confirm",
+        Purpose::Perturb => "other load threads",
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asks whether there is a terminal; [`Style`] says what may be used.
 
+mod capacity;
 mod compare;
 mod lists;
 mod paint;
@@ -10,6 +11,7 @@ mod sweep;
 mod table;
 mod trial;
 
+pub use capacity::capacity;
 pub use compare::compare;
 pub use lists::{Check, Condition, Level, Listing, doctor, list, validate};
 pub use progress::{elapsed_line, mat_line, struck_line, trial_line};

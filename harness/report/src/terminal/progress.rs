@@ -12,6 +12,7 @@ pub fn trial_line(trial: &TrialRecord) -> String {
         Purpose::Probe => "probe",
         Purpose::Search => "search",
         Purpose::Confirm => "confirm",
+        Purpose::Perturb => "other load threads",
     };
     let bad = bad_share(trial);
     let failed = if bad > 0.0 { format!("  not ok {}", small_share(bad)) } else { String::new() };

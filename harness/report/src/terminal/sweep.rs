@@ -22,6 +22,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
     }
     out += &ratios(findings, style);
     out += &scaling(findings, style);
+    out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);
     out + &foot(findings, style)
@@ -33,6 +34,7 @@ pub fn mat(findings: &Findings, style: Style) -> String {
     for row in groups(findings).iter().flat_map(|group| group.rows.clone()) {
         out += &answer(&row, style);
     }
+    out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);
     out + &foot(findings, style)
@@ -279,6 +281,17 @@ pub(crate) fn coefficient(value: f64) -> String {
         v if v < 1.0 => format!("{value:.3}"),
         _ => three_digits(value),
     }
+}
+
+/// What the generator itself can do, and whether answers depend on it, where that was measured.
+fn generator(findings: &Findings, style: Style) -> String {
+    let words = crate::text::generator(findings);
+    let mut out = String::new();
+    for (i, line) in words.iter().enumerate() {
+        let head = if i == 0 { " Generator " } else { "           " };
+        out += &style.paragraph(head, Paint::Plain, &plain_long(line, 500));
+    }
+    if out.is_empty() { out } else { format!("\n{out}") }
 }
 
 fn valid(findings: &Findings, style: Style) -> String {

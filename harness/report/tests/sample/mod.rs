@@ -224,6 +224,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
             confirmations: 3,
         },
         expected: Nanos(5_400_000_000_000),
+        checks: Default::default(),
     };
     let curves = curves(&cells);
     let struck_out = struck_out(&cells);
@@ -257,6 +258,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         curves,
         noise_floor: None,
         comparisons: Vec::new(),
+        capacities: Vec::new(),
         caveats: Vec::new(),
         struck_out,
         notes: Vec::new(),
@@ -338,6 +340,7 @@ fn cell(index: usize, shape: Shape, cores: usize, control: bool) -> CellFinding 
         cell,
         finished_reps: 3,
         planned_reps: 3,
+        perturbation: None,
         mats: vec![found],
         load_curve,
         no_load: Some(NoLoad { mean_ns: 61e3, p50: Quantile::At(Nanos(58_000)), p99: Quantile::At(Nanos(140_000)) }),
@@ -406,6 +409,8 @@ fn trial(cell: &Cell, shape: Shape, capacity: f64, mat: f64, rate: f64, trial: u
         intervals: Vec::new(),
         utilisation: Some((rate / capacity).min(1.0)),
         generator_busy: Some(0.44),
+        load_cpu_s: None,
+        adherence: None,
         replay: None,
         valid: true,
         invalid_reasons: Vec::new(),

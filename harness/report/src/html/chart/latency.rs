@@ -121,7 +121,7 @@ fn said(point: &LoadPoint) -> String {
 
 /// Closed-loop trials have no offered rate of their own: what came about is no point of this curve.
 fn is_open_loop(point: &LoadPoint) -> bool {
-    !matches!(point.purpose, Purpose::Probe | Purpose::NoLoad)
+    !matches!(point.purpose, Purpose::Probe | Purpose::NoLoad | Purpose::Perturb)
 }
 
 #[cfg(test)]
