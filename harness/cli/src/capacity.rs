@@ -4,7 +4,9 @@
 //! the kernel's TCP on either side, so a responder without any parser would answer hardly faster, and this one speaks
 //! every workload and checks nothing twice. What a workload asks the server to *do* is taken out: G_max is about bytes.
 
-use corecurve_core::{ArrivalKind, CapacityRecord, Cell, CellId, Mode, Nanos, NetworkKind, PlacementKind, Problem, Settings, Start};
+use corecurve_core::{
+    ArrivalKind, CapacityRecord, Cell, CellId, Mode, Nanos, NetworkKind, PlacementKind, Problem, Settings, Start,
+};
 use corecurve_engine::StopFlag;
 use corecurve_engine::capacity::{CapacityAsk, Effort};
 use corecurve_engine::execute::NullServer;
