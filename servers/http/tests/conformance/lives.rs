@@ -116,7 +116,7 @@ pub fn cases() -> Vec<Case> {
             eventually(|| server.stats().totals.connections_open == 0);
         }),
         alone("the end: a request in progress is finished", usual, graceful_end),
-        alone("the end: although clients never stop", usual, |stand, server| end_under_load(stand, server)),
+        alone("the end: although clients never stop", usual, end_under_load),
         alone("the end: with an answer that nobody reads", usual, |stand, server| {
             let mut client = stand.connect();
             client.send("GET /bytes/60000000 HTTP/1.1\r\nHost: a\r\n\r\n");
