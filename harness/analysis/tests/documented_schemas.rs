@@ -8,9 +8,9 @@ use std::path::Path;
 use corecurve_analysis::RunData;
 use corecurve_analysis::findings::analyse;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval, LimitCount, Mat, MatKind, MatRecord, Mode,
-    Nanos, Placed, Plan, Purpose, Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, SearchSettings, Seat, Slo,
-    TrialRecord, Turn,
+    ArrivalKind, BitRate, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval, LimitCount, Mat, MatKind,
+    MatRecord, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose, Quantile, Quantiles, Reason,
+    Replay, Rule, SCHEMA, SearchSettings, Seat, Slo, TrialRecord, Turn,
 };
 use serde_json::{Map, Value, json};
 
@@ -127,8 +127,8 @@ fn documented(name: &str, sample: &Value) {
     for key in sample.as_object().unwrap().keys() {
         let mut poorer = sample.clone();
         poorer.as_object_mut().unwrap().remove(key);
-        let optional =
-            ["errors", "unanswered", "replay", "transport", "slug", "headline", "caveats"].contains(&key.as_str());
+        let optional = ["errors", "unanswered", "replay", "transport", "network", "slug", "headline", "caveats"]
+            .contains(&key.as_str());
         assert!(optional || check(&poorer, &schema, &schema, name).is_err(), "{name}.{key} is not required");
     }
 }
@@ -160,6 +160,11 @@ fn trial() -> TrialRecord {
         arrival: ArrivalKind::Poisson,
         connections: 8,
         transport: Some(corecurve_core::TransportKind::IoUring),
+        network: Some(NetworkRecord {
+            network: Network { kind: NetworkKind::Netns, cap: Some(BitRate(1_000_000_000)) },
+            server_received_share: Some(1.0),
+            load_received_share: None,
+        }),
         seed: u64::MAX,
         schedule_sha256: String::new(),
         offered_per_s: 1.5,
@@ -218,6 +223,7 @@ fn run() -> RunData {
                 connections: None,
                 requests_per_connection: None,
                 transport: Some(corecurve_core::TransportKind::IoUring),
+                network: Some(Network::default()),
                 caveats: Vec::new(),
                 mode: Mode::Search,
                 control: false,

@@ -109,6 +109,15 @@ pub struct SpecArgs {
     /// What load goes through: auto, epoll, io_uring [default: auto]
     #[arg(long, value_name = "NAME")]
     pub transport: Option<String>,
+    /// Keep other programs off the CPUs of the server: auto, on, off [default: auto]
+    #[arg(long, value_name = "WORD")]
+    pub shield: Option<String>,
+    /// What lies between load and server: loopback, netns (needs root) [default: loopback]
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Bandwidth of each direction with --network netns, e.g. 1gbit [default: none]
+    #[arg(long, value_name = "RATE")]
+    pub network_cap: Option<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,

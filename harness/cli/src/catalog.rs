@@ -72,8 +72,8 @@ impl Catalog {
         ARCHITECTURES.iter().any(|architecture| architecture.name == target)
     }
 
-    /// Whether a target is started by us and can be told where files are.
-    pub fn takes_files(target: &str) -> bool {
+    /// Whether a target is a process that we start, and so can be told where files are and can be shielded.
+    pub fn is_started_here(target: &str) -> bool {
         !Catalog::is_virtual(target) && target != "null" && !target.starts_with("url:")
     }
 

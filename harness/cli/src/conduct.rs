@@ -121,7 +121,7 @@ pub fn conduct(
 /// The target of a cell, with the files its workload needs if it is one we start.
 fn target_of(catalog: &Catalog, cell: &Cell, allow_remote: &[String]) -> Result<Box<dyn Target>, Problem> {
     let target = catalog.target(&cell.target, &cell.target_settings, allow_remote)?;
-    if !Catalog::takes_files(&cell.target) {
+    if !Catalog::is_started_here(&cell.target) {
         return Ok(target);
     }
     let mut files = catalog.workload(&cell.workload, &cell.workload_settings)?.files().to_vec();

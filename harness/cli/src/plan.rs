@@ -3,8 +3,8 @@
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Placed, PlacementKind, Plan, Problem, Problems, Rate, SCHEMA,
-    SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, CpuId, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem, Problems, Rate,
+    SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -12,6 +12,8 @@ use rand::seq::SliceRandom;
 
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::network;
+use crate::shield;
 use crate::transport::{self, Decision};
 
 /// Which command asks: they differ in defaults and in what they allow.
@@ -49,7 +51,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
             for (target_settings, workload_settings) in &axes.settings {
                 let workload_settings = &axes.settings_of(workload, workload_settings);
                 problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
-                for (cores, placed) in placements(spec, machine, target, &axes, &mut problems) {
+                for (cores, placed, open) in placements(spec, machine, target, &axes, &mut problems) {
                     if cells.len() > MOST_CELLS {
                         continue;
                     }
@@ -66,7 +68,8 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         connections: spec.connections.or(suggested.connections.map(|count| count.on(cores))),
                         requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
-                        caveats: axes.caveats_of(target),
+                        network: axes.network_of(target),
+                        caveats: axes.caveats_of(target).into_iter().chain(open).collect(),
                         mode: axes.mode,
                         control: false,
                     });
@@ -112,6 +115,8 @@ struct Axes {
     arrival: ArrivalKind,
     mode: Mode,
     transport: Decision,
+    shield: shield::Asked,
+    network: Network,
     cores: String,
     reps: u32,
 }
@@ -156,6 +161,12 @@ impl Axes {
         // Where there are no sockets the kernel is not asked, and nothing comes of the answer.
         let refusal = || if sockets { corecurve_engine::io_uring_refusal() } else { None };
         let transport = problems.take(transport::decide(spec.transport.as_deref(), refusal)).unwrap_or_default();
+        let refusal = |cap| if sockets { corecurve_machine::network::refusal(cap) } else { None };
+        let network = network::decide(spec.network.as_deref(), spec.network_cap.as_deref(), refusal);
+        let network = problems.take(network).unwrap_or_default();
+        for target in &spec.target {
+            problems.take(network::check(target, network));
+        }
         let reps = spec.reps.unwrap_or(match (kind, spec.quick.unwrap_or(false)) {
             (Kind::Sweep, false) => 3,
             _ => 1,
@@ -169,6 +180,8 @@ impl Axes {
             arrival,
             mode,
             transport,
+            shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
+            network,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }
@@ -176,6 +189,11 @@ impl Axes {
 }
 
 impl Axes {
+    /// What lies between a target and its load; of a server that runs already nothing is known.
+    fn network_of(&self, target: &str) -> Option<Network> {
+        (Catalog::has_sockets(target) && !target.starts_with("url:")).then_some(self.network)
+    }
+
     /// What is known of a target's cells before anything is measured.
     fn caveats_of(&self, target: &str) -> Vec<String> {
         self.transport.caveat.iter().filter(|_| Catalog::has_sockets(target)).cloned().collect()
@@ -295,18 +313,18 @@ fn settings(spec: &Spec, problems: &mut Problems) -> Vec<(Settings, Settings)> {
     combinations
 }
 
-/// Core counts and who sits where, for each placement.
+/// Core counts and who sits where, for each placement, with what must be said of it.
 fn placements(
     spec: &Spec,
     machine: &Machine,
     target: &str,
     axes: &Axes,
     problems: &mut Problems,
-) -> Vec<(usize, Placed)> {
+) -> Vec<(usize, Placed, Option<String>)> {
     if Catalog::is_virtual(target) {
         let counts = core_counts(&axes.cores, SIM_CORES.max(largest(&axes.cores)), "");
         let counts = problems.take(counts).unwrap_or_default();
-        return counts.into_iter().map(|cores| (cores, virtual_seats(cores))).collect();
+        return counts.into_iter().map(|cores| (cores, virtual_seats(cores), None)).collect();
     }
     let mut list = Vec::new();
     for &kind in &axes.placements {
@@ -342,9 +360,13 @@ fn placements(
             problems.take(core_counts(&axes.cores, max, &what)).unwrap_or_default()
         };
         for cores in counts {
-            if let Some(placed) = problems.take(machine.place(&request(cores))) {
-                list.push((cores, placed));
+            let Some(mut placed) = problems.take(machine.place(&request(cores))) else { continue };
+            let mut open = None;
+            if Catalog::is_started_here(target) {
+                let decided = problems.take(shield::decide(axes.shield, machine, &placed));
+                (placed.clear, open) = decided.unwrap_or_default();
             }
+            list.push((cores, placed, open));
         }
     }
     list

@@ -64,6 +64,8 @@ pub fn headline(plan: &Plan, machine: &Machine) -> Vec<String> {
     let arrivals = plan.cells.first().map_or(String::new(), |cell| cell.arrival.to_string());
     let transport = plan.cells.iter().find_map(|cell| cell.transport);
     let transport = transport.map_or(String::new(), |transport| format!(" over {transport}"));
+    let network = plan.cells.iter().find_map(|cell| cell.network);
+    let network = network.map_or(String::new(), |network| format!(" on {network}"));
     let searching = plan.cells.iter().any(|cell| cell.mode == Mode::Search);
     let goal = if searching { format!("MAT with {}", slos.join(" and ")) } else { "one rate".to_owned() };
     let control = plan.cells.iter().filter(|cell| cell.control).count();
@@ -75,7 +77,7 @@ pub fn headline(plan: &Plan, machine: &Machine) -> Vec<String> {
     let control = if control > 0 { " + 1 control (A/A)" } else { "" };
     vec![
         machine_line,
-        format!("goal     {goal} · {arrivals} arrivals{transport} · seed {}", plan.seed),
+        format!("goal     {goal} · {arrivals} arrivals{transport}{network} · seed {}", plan.seed),
         format!(
             "plan     {}{control} × {}, random order → {}, {duration}",
             plural(cells, "cell"),

@@ -11,8 +11,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use corecurve_core::rng::mix;
-use corecurve_core::{TrialRecord, Turn};
+use corecurve_core::{CpuSet, TrialRecord, Turn};
 use corecurve_engine::store::read_run;
+use corecurve_machine::allowed::affinity;
 use corecurve_machine::procfs::{process, tcp};
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -47,22 +48,30 @@ const BLOWS: [Blow; 6] = [
 fn nothing_survives_and_nothing_is_lost() {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let results = tempfile::tempdir().unwrap();
-    let mut runs: Vec<Run> = targets().into_iter().map(|target| Run::new(target, results.path())).collect();
-    let mut ports_seen = 0;
+    let mut runs: Vec<Run> = targets().into_iter().map(|target| Run::new(target, "loopback", results.path())).collect();
+    // Namespaces need privileges: without them every such run is refused, which tests/netns.rs looks at.
+    let namespaces = corecurve_machine::network::refusal(None).is_none();
+    if namespaces {
+        runs.push(Run::new("thread-per-core", "netns", results.path()));
+        runs.push(Run::new("acceptor-handoff", "netns", results.path()));
+    }
+    let (mut ports_seen, mut namespaces_seen) = (0, 0);
     for kill in 0..KILLS {
         let at = kill as usize % runs.len();
         let blow = BLOWS[(mix(SEED, kill) % BLOWS.len() as u64) as usize];
         let life = Duration::from_micros(mix(SEED + 1, kill) % (LIFE_MS * 1_000));
-        ports_seen += runs[at].live_and_die(life, blow, kill);
+        let (ports, namespaces) = runs[at].live_and_die(life, blow, kill);
+        (ports_seen, namespaces_seen) = (ports_seen + ports, namespaces_seen + namespaces);
     }
     // The machine would have to be very slow for no kill to hit a listening target.
     assert!(ports_seen > 0);
+    assert_eq!(namespaces_seen > 0, namespaces);
     for run in &mut runs {
         run.complete();
     }
     let told: usize = runs.iter().map(|run| run.told.len()).sum();
     println!(
-        "{KILLS} kills over {} targets, {ports_seen} with a listening target: 0 orphans, 0 ports, {told} trials told and kept",
+        "{KILLS} kills over {} targets, {ports_seen} with a listening target, {namespaces_seen} namespaces: 0 orphans, 0 ports, 0 namespaces, {told} trials told and kept",
         runs.len()
     );
 }
@@ -79,14 +88,19 @@ fn targets() -> Vec<&'static str> {
 /// A run that is killed and taken up again.
 struct Run {
     target: &'static str,
+    network: &'static str,
     dir: PathBuf,
     out: PathBuf,
     told: Vec<TrialRecord>,
+    /// Where this process may run, unless it is kept off the target's CPUs.
+    cpus: CpuSet,
 }
 
 impl Run {
-    fn new(target: &'static str, results: &Path) -> Run {
-        Run { target, dir: results.join(target), out: results.join(format!("{target}.jsonl")), told: Vec::new() }
+    fn new(target: &'static str, network: &'static str, results: &Path) -> Run {
+        let name = format!("{target}-{network}");
+        let (dir, out) = (results.join(&name), results.join(format!("{name}.jsonl")));
+        Run { target, network, dir, out, told: Vec::new(), cpus: affinity().unwrap() }
     }
 
     fn start(&self) -> Child {
@@ -102,6 +116,8 @@ impl Run {
             "--seed",
             "7",
             "--allow-shared-cores",
+            "--network",
+            self.network,
             "--out",
             dir,
         ];
@@ -122,19 +138,28 @@ impl Run {
         self.dir.join("plan.json").is_file()
     }
 
-    /// One life of a harness; returns how many ports its target listened on when it was struck.
-    fn live_and_die(&mut self, life: Duration, blow: Blow, kill: u64) -> usize {
+    /// One life of a harness; returns how many ports its target listened on when it was struck, and how many network
+    /// namespaces it had made.
+    fn live_and_die(&mut self, life: Duration, blow: Blow, kill: u64) -> (usize, usize) {
         let mut harness = self.start();
         std::thread::sleep(life);
         let ports = ports_of(harness.id());
+        let namespaces = namespaces_of(&process::descendants(harness.id()).unwrap());
         strike(&harness, blow);
         let status = end_of(&mut harness, Duration::from_secs(30));
-        let what = format!("kill {kill}: {} {blow:?} after {life:?}: {status:?} {}", self.target, self.stderr());
+        let what = format!(
+            "kill {kill}: {} on {} {blow:?} after {life:?}: {status:?} {}",
+            self.target,
+            self.network,
+            self.stderr()
+        );
         // 0 or 3: it was done already. No code: struck before it listened to signals, or while it was ending anyway.
         assert!(matches!(status.code(), None | Some(0 | 3 | 130)), "{what}");
         expect_nobody(&what);
+        expect_everywhere(&self.cpus, &what);
         let open: Vec<u16> = ports.iter().copied().filter(|port| !tcp::listeners(*port).unwrap().is_empty()).collect();
         assert!(open.is_empty(), "{what}: {open:?}");
+        expect_gone(&namespaces, &what);
         self.hear();
         self.expect_all_kept(&what);
         if !self.exists() {
@@ -142,7 +167,7 @@ impl Run {
             assert!(self.told.is_empty(), "{what}");
             let _ = std::fs::remove_dir_all(&self.dir);
         }
-        ports.len()
+        (ports.len(), namespaces.len())
     }
 
     /// Takes in the trials the harness told of. Its last line may be torn.
@@ -172,6 +197,7 @@ impl Run {
         let what = format!("{}: {status:?} {}", self.target, self.stderr());
         assert!(matches!(status.code(), Some(0 | 3)), "{what}");
         expect_nobody(&what);
+        expect_everywhere(&self.cpus, &what);
         self.hear();
         self.expect_all_kept(&what);
         let run = read_run(&self.dir).unwrap();
@@ -235,6 +261,33 @@ fn ports_of(root: u32) -> Vec<u16> {
         .collect()
 }
 
+/// The network namespaces that processes live in or hold open, but for our own.
+fn namespaces_of(pids: &[u32]) -> BTreeSet<PathBuf> {
+    let links = |dir: String| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let of = |pid: &u32| {
+        let threads = links(format!("/proc/{pid}/task")).map(|thread| thread.path().join("ns/net"));
+        threads.chain(links(format!("/proc/{pid}/fd")).map(|fd| fd.path())).collect::<Vec<_>>()
+    };
+    let all = pids.iter().flat_map(of).filter_map(|link| std::fs::read_link(link).ok());
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    all.filter(|name| name.to_str().is_some_and(|name| name.starts_with("net:[")) && *name != own).collect()
+}
+
+/// Within two seconds nobody lives in these namespaces or holds them, and none of them or of their devices has a name here:
+/// the kernel has removed them.
+fn expect_gone(namespaces: &BTreeSet<PathBuf>, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while !namespaces_of(&process::all().unwrap()).is_disjoint(namespaces) {
+        assert!(Instant::now() < deadline, "{what}: {namespaces:?} are left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let named = namespaces.iter().find(|name| mounts.contains(name.to_str().unwrap()));
+    assert_eq!(named, None, "{what}: mounted");
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap();
+    assert!(!devices.contains("cc-"), "{what}: {devices}");
+}
+
 /// Within two seconds no process of the harness is left: those of a dead one are our children by now.
 fn expect_nobody(what: &str) {
     let own = std::process::id();
@@ -251,4 +304,9 @@ fn expect_nobody(what: &str) {
         assert!(Instant::now() < deadline, "{what}: {left:?} survive");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Nobody is kept off the target's CPUs any more: this process is like any other that was moved.
+fn expect_everywhere(cpus: &CpuSet, what: &str) {
+    assert_eq!(affinity().unwrap(), *cpus, "{what}: a shield is left");
 }

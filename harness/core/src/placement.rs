@@ -107,6 +107,9 @@ pub struct Placed {
     pub housekeeping: CpuSet,
     /// Server and load overlap: allowed only by `--allow-shared-cores`, and marked everywhere.
     pub shared: bool,
+    /// CPUs that other programs are kept off while the target runs; empty when they are not.
+    #[serde(default, skip_serializing_if = "CpuSet::is_empty")]
+    pub clear: CpuSet,
 }
 
 impl Placed {
@@ -118,6 +121,11 @@ impl Placed {
     /// The load generator's CPUs as a set.
     pub fn load_cpus(&self) -> CpuSet {
         self.load.iter().map(|seat| seat.cpu).collect()
+    }
+
+    /// Whether the load threads share their CPUs with the programs that are kept off the server's, and so must go first.
+    pub fn load_is_realtime(&self) -> bool {
+        !self.clear.is_empty() && self.load.iter().any(|seat| !self.clear.contains(seat.cpu))
     }
 
     /// The NUMA nodes of the server's memory, ascending, without repeats.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::arrival::ArrivalKind;
+use crate::network::Network;
 use crate::placement::Placed;
 use crate::slo::Slo;
 use crate::transport::TransportKind;
@@ -79,6 +80,9 @@ pub struct Cell {
     /// What load goes through; `None` where there are no sockets (and in plans of before there was a choice: epoll).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportKind>,
+    /// What lies between load and server; `None` where there are no sockets (and in plans of before there was a choice: loopback).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// What is known before anything is measured and must travel with every number of the cell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,

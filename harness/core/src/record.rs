@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arrival::ArrivalKind;
 use crate::counts::Counts;
+use crate::network::NetworkRecord;
 use crate::plan::CellId;
 use crate::transport::TransportKind;
 use crate::units::Nanos;
@@ -60,6 +61,10 @@ pub struct TrialRecord {
     /// What load went through; `None` where there were no sockets (and in records of before there was a choice: epoll).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportKind>,
+    /// What lay between load and server and who received there; `None` where there were no sockets (and in records of before
+    /// there was a choice: loopback).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkRecord>,
     /// Seed of this trial's schedule and workload.
     pub seed: u64,
     /// SHA-256 of the intended times (little-endian u64 ns from the start, load workers in order): two

@@ -50,6 +50,15 @@ pub struct Spec {
     /// What load goes through: `auto`, `epoll` or `io_uring`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
+    /// Whether other programs are kept off the server's CPUs: `auto`, `on` or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shield: Option<String>,
+    /// What lies between load and server: `loopback` or `netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Bandwidth of each direction, for `netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_cap: Option<String>,
     /// Fixed warm-up instead of a detected one.
     #[serde(with = "time_text", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Nanos>,
@@ -139,6 +148,9 @@ impl Spec {
             "connections",
             "requests-per-connection",
             "transport",
+            "shield",
+            "network",
+            "network-cap",
             "warmup",
             "window",
             "reps",
@@ -176,6 +188,9 @@ impl Spec {
             connections: self.connections.or(base.connections),
             requests_per_connection: self.requests_per_connection.or(base.requests_per_connection),
             transport: self.transport.or(base.transport),
+            shield: self.shield.or(base.shield),
+            network: self.network.or(base.network),
+            network_cap: self.network_cap.or(base.network_cap),
             warmup: self.warmup.or(base.warmup),
             window: self.window.or(base.window),
             reps: self.reps.or(base.reps),
@@ -268,6 +283,9 @@ mod tests {
             connections: Some(1),
             requests_per_connection: Some(1),
             transport: Some("a".into()),
+            shield: Some("a".into()),
+            network: Some("a".into()),
+            network_cap: Some("a".into()),
             warmup: Some(Nanos::SECOND),
             window: Some(Nanos::SECOND),
             reps: Some(1),

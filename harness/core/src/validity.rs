@@ -26,6 +26,8 @@ pub enum Rule {
     TargetPort,
     /// Pinned threads stayed on their CPUs.
     Pinning,
+    /// Packets were received on the cores of the side they went to.
+    Receiving,
     /// The hypervisor took CPU time away.
     Steal,
     /// The cgroup's CPU quota throttled the run.
@@ -69,6 +71,7 @@ impl Rule {
             Rule::TargetAlive => "target-alive",
             Rule::TargetPort => "target-port",
             Rule::Pinning => "pinning",
+            Rule::Receiving => "receiving",
             Rule::Steal => "steal",
             Rule::Throttled => "throttled",
             Rule::Clock => "clock",

@@ -68,6 +68,7 @@ fn virtual_time(c: &mut Criterion) {
         connections: None,
         requests_per_connection: None,
         transport: TransportKind::default(),
+        link: None,
         caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Search,

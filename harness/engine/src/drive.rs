@@ -1,10 +1,14 @@
 //! One repetition: a target started, a search asked for steps, trials run and saved, the target stopped.
 
+use std::sync::Arc;
+
 use corecurve_core::rng::mix;
 use corecurve_core::{
-    ArrivalKind, Cell, Event, Limit, Load, Mat, MatKind, MatRecord, Mode, Nanos, Observer, Plan, Problem, Purpose,
-    Quantiles, Reason, Rule, Running, SCHEMA, Search, Start, Step, Target, TrialRecord, TrialRequest, Turn, Wire,
+    ArrivalKind, Cell, Event, Limit, Load, Mat, MatKind, MatRecord, Mode, Nanos, NetworkKind, Observer, Plan, Problem,
+    Purpose, Quantiles, Reason, Rule, Running, SCHEMA, Search, Start, Step, Target, TrialRecord, TrialRequest, Turn,
+    Wire,
 };
+use corecurve_machine::Link;
 
 use crate::execute::Lab;
 use crate::stop::StopFlag;
@@ -42,6 +46,20 @@ struct Course<'c> {
     trial: u32,
     restarts: u64,
     running: Option<Box<dyn Running>>,
+    /// Where server and load live, if the cell's network is one of namespaces; the same for all its restarts.
+    link: Option<Arc<Link>>,
+}
+
+impl Course<'_> {
+    /// The link, made when it is first asked for.
+    fn link(&mut self) -> Result<Option<&Link>, Problem> {
+        let network = self.cell.network.unwrap_or_default();
+        if network.kind == NetworkKind::Netns && self.link.is_none() {
+            let placed = &self.cell.placed;
+            self.link = Some(Arc::new(Link::make(&placed.server_cpus(), &placed.load_cpus(), network.cap)?));
+        }
+        Ok(self.link.as_deref())
+    }
 }
 
 /// Why a repetition goes no further.
@@ -65,7 +83,7 @@ impl<W: Wire> Drive<'_, W> {
             return Err(Problem::new(format!("the plan has no cell {}", turn.cell)));
         };
         let attempt = self.store.attempt(turn);
-        let mut course = Course { cell, turn, attempt, trial: 0, restarts: 0, running: None };
+        let mut course = Course { cell, turn, attempt, trial: 0, restarts: 0, running: None, link: None };
         let answered = self.answer(&mut course);
         let stopped = self.stop_target(&mut course);
         let trials = course.trial;
@@ -121,7 +139,11 @@ impl<W: Wire> Drive<'_, W> {
         if !target.is_virtual() {
             self.observer.progress(0.0, "starting the target");
         }
-        course.running = Some(target.start(&start).map_err(Halt::Turn)?);
+        let started = match course.link().map_err(Halt::Turn)? {
+            Some(link) => link.server.within(|| target.start(&start)).and_then(|started| started),
+            None => target.start(&start),
+        };
+        course.running = Some(started.map_err(Halt::Turn)?);
         course.restarts += 1;
         Ok(())
     }
@@ -151,6 +173,7 @@ impl<W: Wire> Drive<'_, W> {
         // A closed loop has no arrivals of its own to replay.
         let replayer = (self.lab.replay)(course.cell).filter(|_| matches!(setup.request.load, Load::Open(_)));
         setup.trace = replayer.is_some();
+        setup.link = course.link.clone();
         let observer = &mut *self.observer;
         let mut progress = |share: f64, doing: &str| observer.progress(share, doing);
         let output = run_trial(&setup, running.as_mut(), workload, self.stop, &mut progress).map_err(Halt::Turn)?;
@@ -216,6 +239,7 @@ fn setup(
         connections: cell.connections,
         requests_per_connection: cell.requests_per_connection,
         transport: cell.transport.unwrap_or_default(),
+        link: None,
         caveats: cell.caveats.clone(),
         request,
         seed: mix(mix(plan.seed, u64::from(turn.rep)), u64::from(trial)),

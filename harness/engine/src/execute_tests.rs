@@ -189,6 +189,7 @@ fn cell(number: usize, target: &str, mode: Mode) -> Cell {
         connections: None,
         requests_per_connection: None,
         transport: None,
+        network: None,
         caveats: Vec::new(),
         mode,
         control: false,

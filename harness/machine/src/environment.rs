@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::machine::Machine;
+use crate::network;
 use crate::procfs::{cgroup, cpu, limits, read_number, read_text};
+use crate::realtime;
 
 /// A value, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,13 @@ impl<T> Fact<T> {
             Fact::Known(_) => None,
             Fact::Unknown { unknown } => Some(unknown),
         }
+    }
+}
+
+/// What a record of before it was looked at says.
+impl<T> Default for Fact<T> {
+    fn default() -> Fact<T> {
+        Fact::unknown("not recorded")
     }
 }
 
@@ -125,8 +134,16 @@ pub struct Environment {
     pub irqbalance: Fact<bool>,
     /// Packet steering mask of the loopback device; zero processes packets on the sending CPU.
     pub loopback_rps: Fact<String>,
+    /// What network namespaces can be made with, or what is missing for them.
+    pub namespaces: Fact<String>,
     /// Load average over the last minute.
     pub load_average: Fact<f64>,
+    /// Whether this process may change where other users' programs run (`CAP_SYS_NICE`).
+    #[serde(default)]
+    pub may_move_others: Fact<bool>,
+    /// Whether a thread of this process may run at real-time priority; unknown with the reason where not.
+    #[serde(default)]
+    pub realtime: Fact<bool>,
 }
 
 impl Environment {
@@ -178,7 +195,10 @@ impl Environment {
             steal_share: steal_share(),
             irqbalance: irqbalance(),
             loopback_rps: word("/sys/class/net/lo/queues/rx-0/rps_cpus"),
+            namespaces: network::means().into(),
             load_average: load_average(),
+            may_move_others: may_move_others().into(),
+            realtime: realtime::refusal().map_or(Ok(true), Err).into(),
         }
     }
 }
@@ -187,6 +207,15 @@ impl Environment {
 fn word(path: &str) -> Fact<String> {
     let text = read_text(path).map(|text| text.trim().to_owned());
     text.and_then(|text| if text.is_empty() { Err(format!("{path} is empty")) } else { Ok(text) }).into()
+}
+
+/// Whether `CAP_SYS_NICE` is among the capabilities in force.
+fn may_move_others() -> Result<bool, String> {
+    const CAP_SYS_NICE: u32 = 23;
+    let status = read_text("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.map(|mask| mask >> CAP_SYS_NICE & 1 == 1).ok_or_else(|| "no CapEff in /proc/self/status".to_owned())
 }
 
 /// `always [madvise] never` means `madvise`.

@@ -9,7 +9,7 @@
 use corecurve_core::{CpuSet, NodeId, Placed, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::allowed::affinity;
+use crate::allowed::{affinity, mask};
 use crate::mempolicy::{self, Policy};
 use crate::topology::Topology;
 
@@ -108,16 +108,9 @@ pub fn set_affinity(cpus: &CpuSet) -> Result<(), Problem> {
         Problem::new(format!("the affinity could not be set to CPUs {cpus}: {why}"))
             .help("check that the CPUs are online and inside the cpuset of the control group")
     };
-    let mut mask = rustix::thread::CpuSet::new();
-    for cpu in cpus.iter() {
-        if cpu.0 as usize >= rustix::thread::CpuSet::MAX_CPU {
-            return Err(problem(format!(
-                "CPU {cpu} is above the {} the mask can name",
-                rustix::thread::CpuSet::MAX_CPU
-            )));
-        }
-        mask.set(cpu.0 as usize);
-    }
+    let mask = mask(cpus).map_err(|cpu| {
+        problem(format!("CPU {cpu} is above the {} the mask can name", rustix::thread::CpuSet::MAX_CPU))
+    })?;
     rustix::thread::sched_setaffinity(None, &mask).map_err(|e| problem(e.to_string()))?;
     let taken = affinity()?;
     if taken == *cpus { Ok(()) } else { Err(problem(format!("the kernel made it CPUs {taken}"))) }

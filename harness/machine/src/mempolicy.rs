@@ -1,4 +1,4 @@
-//! The two system calls that set and read a thread's memory policy: the only `unsafe` code of this crate.
+//! The two system calls that set and read a thread's memory policy.
 //!
 //! glibc has no wrapper for them, and hwloc's needs a topology object on the thread; see `set_mempolicy(2)`.
 

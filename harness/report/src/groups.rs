@@ -1,7 +1,7 @@
 //! Which numbers may stand side by side: one table and one chart per group of cells that answer the same question.
 
 use corecurve_analysis::findings::{CellFinding, Curve, Findings, MatFinding, SeriesKey};
-use corecurve_core::Slo;
+use corecurve_core::{Network, Slo};
 
 use crate::text::{is_simulated, plain};
 
@@ -81,6 +81,8 @@ pub fn about(series: &SeriesKey) -> String {
     let mut words = vec![loaded];
     words.extend(series.requests_per_connection.map(|n| format!("{n} requests per connection")));
     words.extend(series.transport.map(|transport| format!("load over {transport}")));
+    let apart = series.network.filter(|network| *network != Network::default());
+    words.extend(apart.map(|network| format!("network {network}")));
     plain(&words.join(" · "))
 }
 

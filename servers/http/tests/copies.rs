@@ -83,6 +83,34 @@ fn each_copy_gets_connections() {
 #[test]
 fn a_copy_that_dies_is_missed() {
     let server = start(&with("thread-per-core", &[("procs", "true")])).unwrap();
+    let victim = copies_of(server.local_addr().port()).remove(0);
+    let pid = rustix::process::Pid::from_raw(victim.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let problem = server.stop().unwrap_err().one_line();
+    assert!(problem.contains(&victim), "{problem}");
+}
+
+/// What a copy allocates before its workers start is near them only if it begins on their CPUs (and nodes).
+#[test]
+fn a_copy_begins_on_its_seats() {
+    let config = with("shared-epoll", &[("procs", "true")]);
+    let server = start(&config).unwrap();
+    let mut seen: Vec<String> = copies_of(server.local_addr().port()).iter().map(|pid| allowed(pid)).collect();
+    let mut seats: Vec<String> = config.seats.iter().map(|seat| seat.cpu.to_string()).collect();
+    seen.sort();
+    seats.sort();
+    assert_eq!(seen, seats);
+    server.stop().unwrap();
+}
+
+/// The CPUs that a process's first thread may use, as the kernel writes them.
+fn allowed(pid: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned()
+}
+
+/// The copies that serve on a port. Other tests of this program have copies, too: a listening socket tells them apart.
+fn copies_of(port: u16) -> Vec<String> {
     let ours = std::process::id().to_string();
     let is_copy = |pid: &String| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -91,13 +119,7 @@ fn a_copy_that_dies_is_missed() {
         parent == Some(ours.as_str()) && String::from_utf8_lossy(&command).contains("copy_process")
     };
     let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mapped = server.local_addr().port();
-    // Other tests of this program have copies, too: the one that holds our port is told by its listening socket.
-    let victim = processes.filter(is_copy).find(|pid| listens(pid, mapped)).unwrap();
-    let pid = rustix::process::Pid::from_raw(victim.parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    let problem = server.stop().unwrap_err().one_line();
-    assert!(problem.contains(&victim), "{problem}");
+    processes.filter(is_copy).filter(|pid| listens(pid, port)).collect()
 }
 
 /// Whether a process holds a socket that listens on a port of 127.0.0.1.
@@ -125,6 +147,9 @@ fn what_copies_cannot_be_is_refused() {
     assert!(refusal("single-loop", &[("procs", "maybe")]).contains("procs"));
     // What a copy refuses comes back as its own.
     let mut config = with("single-loop", &[("procs", "true")]);
+    config.root = Some("/no/such/root".into());
+    assert!(registry::start(&config).unwrap_err().one_line().contains("/no/such/root"));
+    config.root = None;
     config.seats[1].cpu = corecurve_core::CpuId(60_000);
     assert!(registry::start(&config).unwrap_err().one_line().contains("60000"));
     config.launcher = None;

@@ -140,6 +140,7 @@ fn difference(a: &CellFinding, mat: &MatFinding, b: &CellFinding, other: &MatFin
     field("requests per connection", count(x.requests_per_connection, "∞"), count(y.requests_per_connection, "∞"));
     // A run that says nothing is from before there was a choice.
     field("transport", x.transport.unwrap_or_default().to_string(), y.transport.unwrap_or_default().to_string());
+    field("network", x.network.unwrap_or_default().to_string(), y.network.unwrap_or_default().to_string());
     field("shared cores", x.shared_cores.to_string(), y.shared_cores.to_string());
     (!words.is_empty()).then(|| format!("different question: {}", words.join(", ")))
 }

@@ -72,7 +72,8 @@ fn no_load(trials: &[TrialRecord]) -> Option<NoLoad> {
     Some(NoLoad { mean_ns: mean(&means)?, p50: first.latency_ns.p50, p99: first.latency_ns.p99 })
 }
 
-/// What is true of the cell, and every caveat its trials carry, once each.
+/// What is true of the cell, and every caveat its trials carry, once each; of those of one rule that differ in their
+/// figures the first, with how many more there are.
 fn caveats(cell: &Cell, trials: &[TrialRecord]) -> Vec<String> {
     let mut caveats = Vec::new();
     if cell.placed.shared {
@@ -83,11 +84,20 @@ fn caveats(cell: &Cell, trials: &[TrialRecord]) -> Vec<String> {
             .push("closed loop: the load waits for the target, so this is a capacity probe and never a MAT".to_owned());
     }
     let mut seen = BTreeSet::new();
-    for caveat in trials.iter().flat_map(|trial| &trial.caveats) {
-        if seen.insert(caveat) {
-            caveats.push(caveat.clone());
+    let distinct = trials.iter().flat_map(|trial| &trial.caveats).filter(|caveat| seen.insert(*caveat));
+    let mut by_rule: Vec<(&str, &str, usize)> = Vec::new();
+    for caveat in distinct {
+        let rule = caveat.split_once(": ").map_or(caveat.as_str(), |(rule, _)| rule);
+        match by_rule.iter_mut().find(|(known, _, _)| *known == rule) {
+            Some((_, _, more)) => *more += 1,
+            None => by_rule.push((rule, caveat, 0)),
         }
     }
+    caveats.extend(by_rule.into_iter().map(|(_, first, more)| match more {
+        0 => first.to_owned(),
+        1 => format!("{first} (and 1 more trial)"),
+        _ => format!("{first} (and {more} more trials)"),
+    }));
     caveats
 }
 

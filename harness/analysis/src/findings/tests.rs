@@ -217,3 +217,18 @@ fn findings_survive_json() {
     let back: Findings = serde_json::from_str(&text).unwrap();
     assert!(back == findings, "numbers read back exactly as written");
 }
+
+#[test]
+fn caveats_of_one_rule_are_told_once_with_how_many_there_are() {
+    let one = cell("a", "nginx", 1, false);
+    let mut data = run(vec![one.clone()], vec![answer(&one, 0, 1000.0, 0.01)]);
+    data.trials = (0..4).map(|n| trial(&one, n, 1000.0)).collect();
+    for (n, trial) in data.trials.iter_mut().enumerate() {
+        trial.caveats.push(format!("schedule-adherence: 99.{n} % were sent in time"));
+    }
+    data.trials[2].caveats.push("virtual clock".to_owned());
+    assert_eq!(
+        analyse(&data).cells[0].caveats,
+        ["no PMU", "schedule-adherence: 99.0 % were sent in time (and 3 more trials)", "virtual clock",]
+    );
+}

@@ -1,7 +1,7 @@
 //! [`Findings`]: everything a report may show, as plain data.
 
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, MatKind, MatRecord, Nanos, Plan, Purpose, Quantile, Quantiles, Settings, Slo,
+    ArrivalKind, Cell, CellId, MatKind, MatRecord, Nanos, Network, Plan, Purpose, Quantile, Quantiles, Settings, Slo,
     TransportKind, TrialRecord,
 };
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,9 @@ pub struct SeriesKey {
     /// What load went through; `None` where there are no sockets, or nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportKind>,
+    /// What lay between load and server; `None` where there are no sockets, or nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// Whether server and load share cores.
     pub shared_cores: bool,
 }
@@ -161,6 +164,7 @@ impl SeriesKey {
             connections: cell.connections,
             requests_per_connection: cell.requests_per_connection,
             transport: cell.transport,
+            network: cell.network,
             shared_cores: cell.placed.shared,
         }
     }

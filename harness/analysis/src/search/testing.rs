@@ -21,6 +21,7 @@ pub(crate) fn record(purpose: Purpose, rate: f64) -> TrialRecord {
         arrival: ArrivalKind::Poisson,
         connections: 1,
         transport: None,
+        network: None,
         seed: 0,
         schedule_sha256: String::new(),
         offered_per_s: rate,

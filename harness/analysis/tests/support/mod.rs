@@ -226,6 +226,7 @@ impl Book {
             arrival,
             connections: 1,
             transport: None,
+            network: None,
             seed,
             schedule_sha256: String::new(),
             offered_per_s,

@@ -12,6 +12,7 @@ use corecurve_http::HttpFactory;
 use corecurve_machine::{Machine, PlacementRequest, TopologySource};
 
 use crate::catalog::Catalog;
+use crate::shield;
 
 /// The architecture the checks use: one core, one queue, nothing to hand over.
 const TARGET: &str = "thread-per-core";
@@ -38,7 +39,8 @@ impl Bench {
             load_cpus: None,
             allow_shared: true,
         };
-        let placed = machine.place(&request)?;
+        let mut placed = machine.place(&request)?;
+        (placed.clear, _) = shield::decide(shield::Asked::Auto, &machine, &placed)?;
         let settings: Settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let catalog = Catalog::new()?;
         let factory = catalog.workload(workload, &settings)?;
@@ -76,6 +78,7 @@ impl Bench {
             connections: None,
             requests_per_connection: None,
             transport: TransportKind::default(),
+            link: None,
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

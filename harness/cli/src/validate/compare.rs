@@ -71,6 +71,7 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         connections: None,
         requests_per_connection: None,
         transport: None,
+        network: None,
         caveats: Vec::new(),
         mode: Mode::Search,
         control,

@@ -82,6 +82,7 @@ impl Lab {
             connections: None,
             requests_per_connection: None,
             transport: TransportKind::default(),
+            link: None,
             caveats: Vec::new(),
             request: request.clone(),
             seed: mix(self.seed, 1_000 + u64::from(self.trials)),

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use corecurve_core::{Pid, Problem};
+use corecurve_machine::Shield;
 use corecurve_machine::procfs::process::Identity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -68,6 +69,7 @@ pub struct Guarded {
     reports: Reports,
     pid: Pid,
     cgroup: Option<PathBuf>,
+    shield: Option<Shield>,
     line: Option<String>,
     exit: Option<Exit>,
     gone: Option<(bool, Vec<Pid>)>,
@@ -117,9 +119,10 @@ impl Guarded {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             match guarded.reports.next(deadline) {
-                Next::Report(Report::Started { pid, cgroup }) => {
+                Next::Report(Report::Started { pid, cgroup, shield }) => {
                     guarded.pid = pid;
                     guarded.cgroup = cgroup;
+                    guarded.shield = shield;
                     return Ok(guarded);
                 }
                 Next::Report(Report::Refused { errno, why }) => return Err(LaunchError::Refused { errno, why }),
@@ -153,6 +156,7 @@ impl Guarded {
             reports,
             pid: 0,
             cgroup: None,
+            shield: None,
             line: None,
             exit: None,
             gone: None,
@@ -190,6 +194,11 @@ impl Guarded {
             family.insert(0, self.pid);
         }
         family
+    }
+
+    /// What keeps others off the target's CPUs, if anything does.
+    pub fn shield(&self) -> Option<&Shield> {
+        self.shield.as_ref()
     }
 
     /// Takes in what the guardian has said, waiting for news until `deadline`; the process's end, if it has come.
@@ -307,6 +316,9 @@ impl Guarded {
         }
         if self.gone.is_none() && self.pid != 0 {
             self.clear_strays();
+            if let Some(shield) = self.shield.take() {
+                shield.lower();
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use corecurve_core::Pid;
+use corecurve_machine::Shield;
 use corecurve_machine::procfs::limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, WaitStatus, pidfd_open};
@@ -121,6 +122,7 @@ struct Guardian {
     err: Capture<ChildStderr>,
     line_told: bool,
     leaf: Option<Leaf>,
+    shield: Option<Shield>,
     grace: Duration,
     oom_kills: u64,
 }
@@ -128,6 +130,11 @@ struct Guardian {
 impl Guardian {
     fn start(job: &Job, control: Control) -> io::Result<Guardian> {
         let _ = limits::raise_open_files();
+        let shield = (!job.clear.is_empty()).then(|| Shield::raise(&job.clear));
+        Guardian::start_behind(job, control, shield.clone()).inspect_err(|_| lower(shield))
+    }
+
+    fn start_behind(job: &Job, control: Control, shield: Option<Shield>) -> io::Result<Guardian> {
         let own = corecurve_machine::allowed::affinity();
         job.policy.apply_to_current().map_err(|problem| io::Error::other(problem.one_line()))?;
         let leaf = Leaf::make(&corecurve_machine::clock::now().0.to_string());
@@ -151,11 +158,15 @@ impl Guardian {
                 return Err(e);
             }
         };
-        tell(&Report::Started { pid: target, cgroup: leaf.as_ref().map(|leaf| leaf.path().to_owned()) });
+        tell(&Report::Started {
+            pid: target,
+            cgroup: leaf.as_ref().map(|leaf| leaf.path().to_owned()),
+            shield: shield.clone(),
+        });
         let pidfd = family::raw(target).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let grace = Duration::from_millis(job.grace_ms);
         let oom_kills = oom_kills();
-        Ok(Guardian { control, target, pidfd, alive: true, out, err, line_told: false, leaf, grace, oom_kills })
+        Ok(Guardian { control, target, pidfd, alive: true, out, err, line_told: false, leaf, shield, grace, oom_kills })
     }
 
     /// Until the harness asks to stop or is gone.
@@ -231,6 +242,7 @@ impl Guardian {
         if let Some(leaf) = &self.leaf {
             cgroup::remove(leaf.path());
         }
+        lower(self.shield);
         self.out.end();
         self.err.end();
         let code = u8::from(!left.is_empty());
@@ -276,6 +288,12 @@ impl Guardian {
             std::thread::sleep(Duration::from_millis(1));
         }
         forced
+    }
+}
+
+fn lower(shield: Option<Shield>) {
+    if let Some(shield) = shield {
+        shield.lower();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use corecurve_core::{CpuSet, Pid};
-use corecurve_machine::ExecPolicy;
+use corecurve_machine::{ExecPolicy, Shield};
 use serde::{Deserialize, Serialize};
 
 /// The hidden first argument that makes the executable a guardian.
@@ -27,6 +27,8 @@ pub struct Job {
     pub policy: ExecPolicy,
     /// CPUs of the guardian itself; empty leaves them as they are.
     pub own_cpus: CpuSet,
+    /// CPUs that others are kept off while the target runs; empty leaves everybody where they are.
+    pub clear: CpuSet,
     /// Directory for `stdout.log` and `stderr.log`, each kept up to 1 MiB.
     pub logs: PathBuf,
     /// Milliseconds between SIGTERM and SIGKILL when asked to stop.
@@ -38,7 +40,8 @@ pub struct Job {
 #[serde(tag = "report", rename_all = "kebab-case")]
 pub(super) enum Report {
     /// The target runs.
-    Started { pid: Pid, cgroup: Option<PathBuf> },
+    /// The harness gets the shield too, for the case that the guardian is killed.
+    Started { pid: Pid, cgroup: Option<PathBuf>, shield: Option<Shield> },
     /// The target could not be started.
     Refused { errno: Option<i32>, why: String },
     /// The first line of its standard output.

@@ -5,6 +5,7 @@
 //! together with the last bytes is told by the event itself, and then reading goes on to the end.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use corecurve_core::{ErrorClass, Problem};
@@ -199,6 +200,10 @@ impl Transport for Epoll {
     #[inline]
     fn received_at(&self) -> u64 {
         clock::now().0
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.places.iter().filter_map(|place| place.stream.as_ref()).map(AsFd::as_fd)
     }
 
     #[inline]

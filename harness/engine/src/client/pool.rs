@@ -2,8 +2,9 @@
 
 mod receive;
 
-use corecurve_core::{ErrorClass, Nanos, Problem, Wire};
+use corecurve_core::{CpuId, ErrorClass, Nanos, Problem, Wire};
 use corecurve_machine::clock;
+use rustix::net::sockopt::socket_incoming_cpu;
 
 use super::connection::{Connection, FIRST_BACKOFF, State};
 use super::free::Free;
@@ -155,6 +156,12 @@ impl<W: Wire, T: Transport> Pool<W, T> {
         self.unsolicited
     }
 
+    /// The CPUs that received the last packet of each connection, as far as the kernel says. Cost: a system call each.
+    pub(crate) fn received_on(&self) -> Vec<CpuId> {
+        let cpu = |socket| socket_incoming_cpu(socket).ok().filter(|cpu| *cpu != u32::MAX);
+        self.transport.sockets().filter_map(cpu).map(CpuId).collect()
+    }
+
     /// Whether the next operation on a connection is its first, and whether it is its last.
     #[inline]
     pub(crate) fn first_and_last(&self, index: usize) -> (bool, bool) {
@@ -239,6 +246,13 @@ impl<W: Wire, T: Transport> Pool<W, T> {
     /// Every operation still on the wire.
     pub(crate) fn flights(&self) -> impl Iterator<Item = &Flight<W::Op>> {
         self.connections.iter().filter_map(|connection| connection.flight.as_ref())
+    }
+
+    /// Lets no operation on the wire count as due at or after `instant`.
+    pub(crate) fn due_before(&mut self, instant: u64) {
+        for flight in self.connections.iter_mut().filter_map(|connection| connection.flight.as_mut()) {
+            flight.intended = flight.intended.min(instant.saturating_sub(1));
+        }
     }
 
     fn late(&self, since: u64, now: u64) -> bool {

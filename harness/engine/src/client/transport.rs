@@ -3,6 +3,8 @@
 //! A transport knows sockets and nothing else: no operations, no workload, no books. What a connection means, when it is
 //! replaced and what its bytes say is the business of the [`Pool`](super::Pool), and the same over every transport.
 
+use std::os::fd::BorrowedFd;
+
 use corecurve_core::{ErrorClass, Problem};
 
 use super::Dialer;
@@ -95,6 +97,9 @@ pub(crate) trait Transport: Sized {
 
     /// When what was just received was there, as the run's clock shows.
     fn received_at(&self) -> u64;
+
+    /// The sockets of all places that are not empty.
+    fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>>;
 
     /// The `n` bytes just received.
     fn bytes(&self, signal: Self::Signal, n: usize) -> &[u8];

@@ -206,6 +206,7 @@ pub(super) mod tests {
             arrival: ArrivalKind::Burst(8),
             connections: 64,
             transport: None,
+            network: None,
             seed: u64::MAX - u64::from(number),
             schedule_sha256: "ab".repeat(32),
             offered_per_s: 1e5 / 3.0,

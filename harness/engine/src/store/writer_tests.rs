@@ -20,6 +20,7 @@ fn cell(id: &str) -> Cell {
         connections: None,
         requests_per_connection: None,
         transport: None,
+        network: None,
         caveats: Vec::new(),
         mode: Mode::Search,
         control: false,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use corecurve_core::problem::printable;
-use corecurve_core::{CpuSet, Problem, Running, Settings, Start, Target};
+use corecurve_core::{CpuSet, Placed, Problem, Running, Settings, Start, Target};
 use corecurve_machine::ExecPolicy;
 
 use super::recipe::Recipe;
@@ -70,7 +70,7 @@ impl ExternalTarget {
     /// What the program says about its version: the first line of `version`'s output. Cost: two process starts.
     pub fn version(&self) -> Option<String> {
         let scratch = scratch()?;
-        let job = self.job(&self.recipe.version, &scratch, &scratch, ExecPolicy::default(), CpuSet::default()).ok()?;
+        let job = self.job(&self.recipe.version, &scratch, &scratch, ExecPolicy::default(), &Placed::default()).ok()?;
         let mut guarded = Guarded::launch(&self.guardian, &job).ok()?;
         let deadline = std::time::Instant::now() + Duration::from_secs(3);
         while guarded.listen(deadline).is_ok_and(|exit| exit.is_none()) && std::time::Instant::now() < deadline {}
@@ -109,7 +109,7 @@ impl ExternalTarget {
         logs: &Path,
         directory: &Path,
         policy: ExecPolicy,
-        own_cpus: CpuSet,
+        placed: &Placed,
     ) -> Result<Job, Problem> {
         let program = argv.first().ok_or_else(|| Problem::new("the command is empty"))?;
         let program = command::find(program, &self.base, self.recipe.package.as_deref())?;
@@ -123,7 +123,8 @@ impl ExternalTarget {
             environment,
             directory: directory.to_owned(),
             policy,
-            own_cpus,
+            own_cpus: placed.housekeeping.clone(),
+            clear: placed.clear.clone(),
             logs: logs.to_owned(),
             grace_ms,
         })
@@ -153,7 +154,7 @@ impl Target for ExternalTarget {
         let directory =
             self.recipe.directory.as_deref().map_or_else(|| on.scratch.clone(), |path| self.base.join(expand(path)));
         let policy = exec_policy(on);
-        let job = self.job(&argv, &on.scratch, &directory, policy, on.placed.housekeeping.clone())?;
+        let job = self.job(&argv, &on.scratch, &directory, policy, &on.placed)?;
         let guarded = launch(&self.guardian, &job).map_err(|problem| problem.at(&self.name))?;
         let expected = Expected {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -68,7 +68,7 @@ pub(super) fn expect_own(address: SocketAddr, pids: &[Pid]) -> Result<(), Proble
     match tcp::ownership(port, pids) {
         Ok(Ownership::Own) => Ok(()),
         Ok(Ownership::Nobody) => Err(Problem::new(format!("{address} answered, but no process here listens on it"))
-            .help("a target must listen in the harness's own network namespace")),
+            .help("a target must listen in the network namespace it was started in")),
         Ok(Ownership::Stranger(stranger)) => {
             let stranger = corecurve_core::problem::printable(&stranger);
             Err(Problem::new(format!("port {port} is not the target's own: {stranger} listens on it"))

@@ -73,6 +73,7 @@ impl Target for ServeTarget {
             directory: on.scratch.clone(),
             policy: exec_policy(on),
             own_cpus: on.placed.housekeeping.clone(),
+            clear: on.placed.clear.clone(),
             logs: on.scratch.clone(),
             grace_ms: GRACE.as_millis() as u64,
         };

@@ -128,8 +128,12 @@ impl Running for ServerProcess {
     }
 
     fn stop(self: Box<Self>) -> Result<TargetStats, Problem> {
+        let shielded = self.guarded.shield().map(|shield| (shield.moved(), shield.refused));
         let ended = self.guarded.stop()?;
         let late = || format!("it did not end within {} s of SIGTERM and was killed", self.grace.as_secs_f64());
-        Ok(TargetStats { notes: ended.forced.then(late).into_iter().chain(self.notes).collect() })
+        let shield = shielded.map(|(moved, refused)| {
+            format!("{moved} threads of others were kept off the server's CPUs; {refused} could not be moved")
+        });
+        Ok(TargetStats { notes: ended.forced.then(late).into_iter().chain(shield).chain(self.notes).collect() })
     }
 }

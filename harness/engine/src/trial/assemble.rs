@@ -1,6 +1,6 @@
 //! From books and observations to the record.
 
-use corecurve_core::{Load, Nanos, SCHEMA, TransportKind, TrialRecord};
+use corecurve_core::{Load, Nanos, NetworkRecord, SCHEMA, TransportKind, TrialRecord};
 
 use super::setup::TrialSetup;
 use crate::recorder::Recorder;
@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub utilisation: Option<Result<f64, String>>,
     /// What load went through, if there were sockets.
     pub transport: Option<TransportKind>,
+    /// What lay between load and server, if there were sockets.
+    pub network: Option<NetworkRecord>,
     /// More that must travel with the number.
     pub caveats: Vec<String>,
 }
@@ -120,6 +122,7 @@ pub(crate) fn assemble(
         arrival: setup.arrivals(),
         connections: world.connections,
         transport: world.transport,
+        network: world.network,
         seed: setup.seed,
         schedule_sha256: planned.sha256,
         offered_per_s: match setup.request.load {

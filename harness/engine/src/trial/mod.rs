@@ -6,6 +6,7 @@ mod null;
 mod orders;
 mod readings;
 mod real;
+mod receiving;
 mod setup;
 mod simulated;
 mod tcp;

@@ -131,6 +131,7 @@ fn null_worker<W: Wire>(post: Post<'_>, mut workload: W, pin: Option<PinAudit>) 
         connections: 0,
         failed_connections: Vec::<(ErrorClass, u64)>::new(),
         unsolicited: 0,
+        received: (0, 0),
     }
 }
 

@@ -1,12 +1,16 @@
 //! What the kernel says about the window: read by the controller at its two ends, never by a load worker.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use corecurve_core::{CpuSet, Nanos, Pid};
+use corecurve_machine::Link;
 use corecurve_machine::clock::{ClockCheck, ClockFinding};
 use corecurve_machine::procfs::cpu::CpuStat;
 use corecurve_machine::procfs::process::Identity;
 use corecurve_machine::procfs::{cgroup, cpu, process, thread, ticks_per_second};
+
+use super::receiving::{Packets, Receiving};
 
 /// A process with more threads than this is read as a whole, in ticks: reading each thread would take longer than it
 /// is worth on a core that may be one of the server's.
@@ -20,6 +24,7 @@ pub(crate) struct Readings {
     throttled: Option<cgroup::Throttling>,
     processes: Vec<(Identity, Option<Nanos>)>,
     gone: Option<Pid>,
+    receiving: Option<Receiving>,
 }
 
 /// The difference between the two ends.
@@ -31,11 +36,13 @@ pub(crate) struct Reading {
     /// CPU time of the target's processes.
     pub server_cpu: Result<Nanos, String>,
     pub target_fault: Option<String>,
+    /// Packets of the link, if there is one and its counters can be read.
+    pub packets: Option<Packets>,
 }
 
 impl Readings {
     /// Reads the first end. Cost: some small files, and two more for each thread of the target.
-    pub(crate) fn begin(pids: &[Pid]) -> Readings {
+    pub(crate) fn begin(pids: &[Pid], link: Option<&Arc<Link>>) -> Readings {
         let mut gone = None;
         let mut processes = Vec::new();
         for pid in pids {
@@ -50,12 +57,14 @@ impl Readings {
             throttled: cgroup::throttling(Path::new("/")),
             processes,
             gone,
+            receiving: Receiving::begin(link),
         }
     }
 
-    /// Reads the other end. `used`: the CPUs of server and load.
-    pub(crate) fn end(self, used: &CpuSet) -> Reading {
+    /// Reads the other end. `used`: the CPUs of server and load; `server`: those of the server.
+    pub(crate) fn end(self, used: &CpuSet, server: &CpuSet) -> Reading {
         let clock = self.clock.end();
+        let packets = self.receiving.and_then(|receiving| receiving.end(server).ok());
         let steal = match (self.cpus, cpu::read()) {
             (Ok(before), Ok(after)) => stolen(&after.since(&before), used),
             _ => None,
@@ -66,7 +75,8 @@ impl Readings {
         };
         let changed = self.processes.iter().find(|(identity, _)| !identity.is_alive()).map(|(id, _)| id.pid);
         let target_fault = self.gone.or(changed).map(|pid| format!("process {pid} of the target is gone"));
-        Reading { clock: Some(clock), steal, throttled, server_cpu: spent(&self.processes), target_fault }
+        let server_cpu = spent(&self.processes);
+        Reading { clock: Some(clock), steal, throttled, server_cpu, target_fault, packets }
     }
 }
 
@@ -106,13 +116,13 @@ mod tests {
     #[test]
     fn readings_of_this_process_show_its_work() {
         let pid = std::process::id();
-        let readings = Readings::begin(&[pid]);
+        let readings = Readings::begin(&[pid], None);
         let until = std::time::Instant::now() + std::time::Duration::from_millis(80);
         let mut spin = 0u64;
         while std::time::Instant::now() < until {
             spin = std::hint::black_box(spin + 1);
         }
-        let window = readings.end(&corecurve_machine::allowed::affinity().unwrap());
+        let window = readings.end(&corecurve_machine::allowed::affinity().unwrap(), &CpuSet::default());
         assert!(window.server_cpu.unwrap() > Nanos::ZERO);
         assert_eq!(window.target_fault, None);
         assert!(window.clock.unwrap().span >= Nanos(80_000_000));
@@ -123,10 +133,10 @@ mod tests {
     fn a_process_that_went_is_noticed() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
-        let readings = Readings::begin(&[pid]);
+        let readings = Readings::begin(&[pid], None);
         child.wait().unwrap();
-        let window = readings.end(&CpuSet::default());
+        let window = readings.end(&CpuSet::default(), &CpuSet::default());
         assert!(window.target_fault.unwrap().contains(&pid.to_string()));
-        assert!(Readings::begin(&[]).end(&CpuSet::default()).server_cpu.is_err());
+        assert!(Readings::begin(&[], None).end(&CpuSet::default(), &CpuSet::default()).server_cpu.is_err());
     }
 }

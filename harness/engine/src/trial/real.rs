@@ -8,15 +8,18 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
 use corecurve_core::{CpuSet, ErrorClass, Nanos, Problem, Running};
+use corecurve_machine::Link;
 use corecurve_machine::allowed::affinity;
 use corecurve_machine::clock::now;
 use corecurve_machine::memory::set_affinity;
 use corecurve_machine::pin::PinFinding;
 use corecurve_machine::procfs::tcp::{Ownership, ownership};
+use corecurve_machine::realtime::Priority;
 
 use super::assemble::{Planned, World, assemble};
 use super::orders::{Orders, UNDECIDED};
 use super::readings::{Reading, Readings};
+use super::receiving::{self, loopback_caveat};
 use super::setup::{TraceRow, TrialOutput, TrialSetup};
 use super::simulated::align;
 use crate::recorder::Recorder;
@@ -24,6 +27,7 @@ use crate::schedule::inspect;
 use crate::stop::StopFlag;
 use crate::validity::Observed;
 use crate::warmup::{Phase, SteadyDetector, batch_length};
+use crate::worker::raise;
 
 /// How long before load begins the workers are told.
 const START_LEAD: Nanos = Nanos(5_000_000);
@@ -58,6 +62,8 @@ pub(crate) struct Report {
     pub failed_connections: Vec<(ErrorClass, u64)>,
     /// How often bytes came that nobody had asked for.
     pub unsolicited: u64,
+    /// Connections whose last packet was received on one of the load's CPUs, and all of which that is known.
+    pub received: (usize, usize),
 }
 
 /// Runs the trial; `work` is the whole life of one load worker.
@@ -73,6 +79,7 @@ where
     F: Fn(Post<'_>) -> Result<Report, Problem> + Sync,
 {
     let _home = Housekeeping::enter(&setup.placed.housekeeping);
+    let _urgent = raise(setup.placed.load_is_realtime(), Priority::Control)?;
     let orders = Orders::new(setup.workers());
     let mut course = Course::new(setup, &orders, stop);
     let mut reports = Vec::new();
@@ -93,8 +100,8 @@ where
         spawned
     })?;
     course.harness_fault = faults.into_iter().reduce(|all, fault| format!("{all}; {fault}"));
-    course.sockets = port.is_some();
-    course.port_fault = port.and_then(|address| stranger(address.port(), &running.pids()));
+    course.address = port;
+    course.port_fault = port.and_then(|address| stranger(setup.link.as_deref(), address.port(), &running.pids()));
     Ok(course.conclude(reports))
 }
 
@@ -126,8 +133,12 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// Who else listens on the target's port, if anyone does. Nobody at all is left to [`Running::check`].
-fn stranger(port: u16, pids: &[u32]) -> Option<String> {
-    match ownership(port, pids) {
+fn stranger(link: Option<&Link>, port: u16, pids: &[u32]) -> Option<String> {
+    let found = match link {
+        Some(link) => link.server.within(|| ownership(port, pids)).ok()?,
+        None => ownership(port, pids),
+    };
+    match found {
         Ok(Ownership::Stranger(who)) if !pids.is_empty() => Some(who),
         _ => None,
     }
@@ -148,8 +159,8 @@ struct Course<'a> {
     target_fault: Option<String>,
     harness_fault: Option<String>,
     port_fault: Option<String>,
-    /// The target has sockets.
-    sockets: bool,
+    /// Where the target listens, if it has sockets.
+    address: Option<SocketAddr>,
 }
 
 type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Report, Problem>>];
@@ -170,7 +181,7 @@ impl<'a> Course<'a> {
             target_fault: None,
             harness_fault: None,
             port_fault: None,
-            sockets: false,
+            address: None,
         }
     }
 
@@ -195,12 +206,12 @@ impl<'a> Course<'a> {
             return;
         }
         self.started = SystemTime::now();
-        let readings = Readings::begin(&running.pids());
+        let readings = Readings::begin(&running.pids(), self.setup.link.as_ref());
         let (opened, length) = (self.opened, self.setup.request.window.0 as f64);
         self.watch_until(ends, running, handles, &mut |at| {
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
         });
-        self.reading = Some(readings.end(&used_cpus(self.setup)));
+        self.reading = Some(readings.end(&used_cpus(self.setup), &self.setup.placed.server_cpus()));
         while !handles.iter().all(ScopedJoinHandle::is_finished) && now().0 < self.orders.give_up() {
             if !self.watch(running) {
                 return;
@@ -331,6 +342,8 @@ impl<'a> Course<'a> {
             ..Observed::default()
         };
         let mut utilisation = Err("the window was not completed".to_owned());
+        let measured = self.reading.is_some();
+        let mut packets = None;
         if let Some(reading) = self.reading {
             let capacity = setup.request.window.0 as f64 * setup.placed.server_cpus().len().max(1) as f64;
             utilisation = reading.server_cpu.map(|cpu| cpu.0 as f64 / capacity);
@@ -338,12 +351,14 @@ impl<'a> Course<'a> {
             observed.throttled = reading.throttled;
             observed.clock = reading.clock;
             observed.target_fault = reading.target_fault;
+            packets = reading.packets;
         }
         observed.target_fault = self.target_fault.or(observed.target_fault);
 
         let mut failed = std::collections::BTreeMap::<ErrorClass, u64>::new();
         let mut merged: Option<Recorder> = None;
         let (mut trace, mut connections, mut unsolicited) = (Vec::new(), 0, 0);
+        let mut received = (0, 0);
         for report in reports {
             connections += report.connections;
             observed.busy.push(report.busy);
@@ -355,6 +370,7 @@ impl<'a> Course<'a> {
                 *failed.entry(class).or_default() += n;
             }
             unsolicited += report.unsolicited;
+            received = (received.0 + report.received.0, received.1 + report.received.1);
             trace.extend(report.trace);
             match &mut merged {
                 Some(merged) => merged.absorb(&report.recorder),
@@ -371,12 +387,21 @@ impl<'a> Course<'a> {
             Some(schedule) => Planned::of_schedule(inspect(&schedule, recorder.window(), recorder.window().spanned())),
             None => Planned::of_recorder(&recorder),
         };
+        // A server elsewhere is behind a network of which nothing is known here.
+        let here = self.address.is_some_and(|address| address.ip().is_loopback());
+        let network = here.then(|| receiving::record(setup.network(), packets, received));
+        observed.network = network.filter(|_| measured);
+        let loopback = network.as_ref().filter(|_| !setup.placed.shared).and_then(loopback_caveat);
         let world = World {
             connections,
             warmup: if self.opened == UNDECIDED { Nanos::ZERO } else { Nanos(self.opened - self.start) },
             utilisation: Some(utilisation),
-            transport: self.sockets.then_some(setup.transport),
-            caveats: connection_caveat(&failed).into_iter().chain(unsolicited_caveat(unsolicited)).collect(),
+            transport: self.address.map(|_| setup.transport),
+            network,
+            caveats: [connection_caveat(&failed), unsolicited_caveat(unsolicited), loopback]
+                .into_iter()
+                .flatten()
+                .collect(),
         };
         let record = assemble(setup, &recorder, planned, world, observed);
         trace.sort_unstable_by_key(|row: &TraceRow| (row.intended_ns, row.id));

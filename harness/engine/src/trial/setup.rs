@@ -1,6 +1,11 @@
 //! [`TrialSetup`] and [`TrialOutput`]: what a trial is told and what it gives back.
 
-use corecurve_core::{ArrivalKind, CellId, Load, Nanos, Placed, Told, TransportKind, TrialRecord, TrialRequest};
+use std::sync::Arc;
+
+use corecurve_core::{
+    ArrivalKind, CellId, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord, TrialRequest,
+};
+use corecurve_machine::Link;
 
 use crate::recorder::TrialHistograms;
 use crate::schedule::Schedule;
@@ -32,6 +37,8 @@ pub struct TrialSetup {
     pub requests_per_connection: Option<u64>,
     /// What load workers send and receive through, if the target has sockets.
     pub transport: TransportKind,
+    /// Where server and load live, if they do not meet on loopback.
+    pub link: Option<Arc<Link>>,
     /// What the plan knows and must travel with the record.
     pub caveats: Vec<String>,
     /// Load, window and limits.
@@ -78,6 +85,11 @@ impl TrialSetup {
             Load::Open(rate) => Some(Schedule { kind: self.arrivals(), rate, seed: self.seed, workers }),
             Load::Closed(_) => None,
         }
+    }
+
+    /// What lies between load and server, if there are sockets at all.
+    pub fn network(&self) -> Network {
+        self.link.as_ref().map_or(Network::default(), |link| Network { kind: NetworkKind::Netns, cap: link.cap() })
     }
 
     /// Load workers: one per load seat, at least one.
@@ -165,6 +177,7 @@ pub(crate) mod tests {
             connections: None,
             requests_per_connection: None,
             transport: TransportKind::default(),
+            link: None,
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

@@ -73,6 +73,7 @@ fn simulate(
         warmup: Nanos(opened),
         utilisation: Some(Ok(utilisation)),
         transport: None,
+        network: None,
         caveats: Vec::new(),
     };
     let observed = Observed { warmup_unsettled: unsettled, ..Observed::default() };

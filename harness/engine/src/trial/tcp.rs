@@ -37,6 +37,8 @@ fn over<W: Wire, T: Transport>(
     room_for_files(connections.iter().sum())?;
     let work = |post: Post<'_>| {
         let pin = take_seat(setup, post.worker)?;
+        // Before its first socket: a socket stays in the namespace it was made in.
+        setup.link.as_ref().map_or(Ok(()), |link| link.load.enter())?;
         let size = connections[post.worker];
         let stripe = setup.requests_per_connection.is_some() || size > PORTS_OF_ONE_SOURCE;
         let dialer = Dialer::new(address, post.worker, stripe);

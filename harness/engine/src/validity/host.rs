@@ -1,8 +1,8 @@
 //! Rules about the machine under the trial: was it ours, and did time pass as it should?
 
-use corecurve_core::{Nanos, Rule};
+use corecurve_core::{Nanos, NetworkKind, Rule};
 
-use super::thresholds::{DRIFT_FLOOR, DRIFT_PPM, PAUSE, STEAL, WALL_STEP};
+use super::thresholds::{DRIFT_FLOOR, DRIFT_PPM, PAUSE, RECEIVED, STEAL, WALL_STEP};
 use super::{Finding, Observed, percent};
 
 /// Load threads stayed on their CPUs.
@@ -13,6 +13,22 @@ pub(super) fn pinning(o: &Observed) -> Option<Finding> {
         _ => format!("the load thread of CPU {} was seen on CPUs {}", moved.expected, moved.seen),
     };
     Some(Finding::invalid(Rule::Pinning, seen))
+}
+
+/// Each side received on its own cores, where that was declared. Over loopback it is a caveat of its own.
+pub(super) fn receiving(o: &Observed) -> Option<Finding> {
+    let network = o.network.filter(|record| record.network.kind == NetworkKind::Netns)?;
+    let sides = [("server", network.server_received_share), ("load", network.load_received_share)];
+    let (side, share) = sides.into_iter().find(|(_, share)| share.is_none_or(|share| share < RECEIVED))?;
+    let seen = match share {
+        Some(share) => format!(
+            "{} of what arrived for the {side} was received on its own cores (at least {})",
+            percent(share),
+            percent(RECEIVED)
+        ),
+        None => format!("the kernel does not say on which cores the {side} received"),
+    };
+    Some(Finding::invalid(Rule::Receiving, seen))
 }
 
 /// The hypervisor left us our CPUs.

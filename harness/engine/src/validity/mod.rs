@@ -45,7 +45,7 @@ impl Finding {
 pub type Check = fn(&Observed) -> Option<Finding>;
 
 /// Every rule, in the order they are reported.
-pub const RULES: [(Rule, Check); 23] = [
+pub const RULES: [(Rule, Check); 24] = [
     (Rule::HarnessFault, outcome::harness_fault),
     (Rule::Interrupted, outcome::interrupted),
     (Rule::TargetAlive, outcome::target_alive),
@@ -65,6 +65,7 @@ pub const RULES: [(Rule, Check); 23] = [
     (Rule::LocalResources, generator::local_resources),
     (Rule::ThreadSpread, generator::thread_spread),
     (Rule::Pinning, host::pinning),
+    (Rule::Receiving, host::receiving),
     (Rule::Steal, host::steal),
     (Rule::Throttled, host::throttled),
     (Rule::Clock, host::clock),

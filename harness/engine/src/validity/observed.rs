@@ -1,6 +1,6 @@
 //! [`Observed`]: everything the rules look at, as plain data.
 
-use corecurve_core::{Interval, Nanos, Purpose, Quantiles};
+use corecurve_core::{Interval, Nanos, NetworkRecord, Purpose, Quantiles};
 use corecurve_machine::clock::ClockFinding;
 use corecurve_machine::pin::PinFinding;
 
@@ -50,6 +50,8 @@ pub struct Observed {
     pub arrival: String,
     /// Where pinned load threads were seen.
     pub pins: Vec<PinFinding>,
+    /// What lay between load and server and who received there, over a whole window.
+    pub network: Option<NetworkRecord>,
     /// Largest share of the window that the hypervisor took from one of the CPUs in use.
     pub steal: Option<f64>,
     /// Periods in which the quota stopped us, in the window.

@@ -1,7 +1,10 @@
 //! Every rule has a case that breaks it and one, as near as possible, that does not.
 
 use super::*;
-use corecurve_core::{Counts, CpuId, CpuSet, ErrorClass, Interval, Nanos, Purpose, Quantile, Quantiles};
+use corecurve_core::{
+    Counts, CpuId, CpuSet, ErrorClass, Interval, Nanos, Network, NetworkKind, NetworkRecord, Purpose, Quantile,
+    Quantiles,
+};
 use corecurve_machine::clock::ClockFinding;
 use corecurve_machine::pin::PinFinding;
 
@@ -100,6 +103,9 @@ const CASES: &[Case] = &[
     ("a stranger", |o| o.port_fault = Some("pid 7 `nc`".into()), Rule::TargetPort, Gravity::Invalid),
     ("a moved thread", |o| o.pins[0].seen = CpuSet::from_iter([CpuId(0), CpuId(1)]), Rule::Pinning, Gravity::Invalid),
     ("a migrated thread", |o| o.pins[0] = pin(2), Rule::Pinning, Gravity::Invalid),
+    ("requests received elsewhere", |o| received(o, Some(0.94), Some(1.0)), Rule::Receiving, Gravity::Invalid),
+    ("answers received elsewhere", |o| received(o, Some(1.0), Some(0.5)), Rule::Receiving, Gravity::Invalid),
+    ("a placement without proof", |o| received(o, None, Some(1.0)), Rule::Receiving, Gravity::Invalid),
     ("some steal", |o| o.steal = Some(0.02), Rule::Steal, Gravity::Caveat),
     ("much steal", |o| o.steal = Some(0.06), Rule::Steal, Gravity::Invalid),
     ("a quota", |o| o.throttled = Some(1), Rule::Throttled, Gravity::Invalid),
@@ -144,6 +150,11 @@ fn fail(o: &mut Observed, class: ErrorClass) {
     o.counts.ok -= 1;
     o.counts.fail(class, 1);
     o.histogram_count.0 -= 1;
+}
+
+fn received(o: &mut Observed, server: Option<f64>, load: Option<f64>) {
+    let network = Network { kind: NetworkKind::Netns, cap: None };
+    o.network = Some(NetworkRecord { network, server_received_share: server, load_received_share: load });
 }
 
 fn wall_step(o: &mut Observed, ns: i64) {

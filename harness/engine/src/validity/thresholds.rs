@@ -23,6 +23,9 @@ pub const CLIENT_SHARE: (f64, f64) = (0.1, 0.5);
 /// Largest share of the window that the hypervisor may take from a CPU in use. One per cent is what quiet virtual machines
 /// show; five moves a MAT by as much.
 pub const STEAL: (f64, f64) = (0.01, 0.05);
+/// Least share of what arrives for a side that is received on its own cores, where that is declared: the rest is charged to the
+/// other side, and moves the cost of a request by as much.
+pub const RECEIVED: f64 = 0.95;
 /// Largest difference between the run's clock and the raw counter, parts per million (NTP slews by up to 500).
 pub const DRIFT_PPM: (f64, f64) = (50.0, 1_000.0);
 /// Differences shorter than this are the reading's own.

@@ -15,14 +15,17 @@
 //! Between operations an open loop spins on the poll while the next operation is due within [`SPIN`], or while an answer
 //! is outstanding and something happened less than [`SPIN_FOR_ANSWER`] ago: waking up from the kernel costs
 //! 5 to 50 µs, which would be charged to the target. Otherwise it sleeps until shortly before it is needed. A generator
-//! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep.
+//! that shares its cores with the server never spins, and neither does a closed loop, which has no time to keep; one that
+//! shares its cores with other programs lets them run now and then ([`Courtesy`]).
 //! Useful work is all time but that slept and that of rounds in which nothing happened.
 
 mod agenda;
 mod busy;
+mod courtesy;
 
 pub(crate) use agenda::Agenda;
 pub(crate) use busy::Busy;
+use courtesy::Courtesy;
 
 use std::num::NonZeroU64;
 
@@ -31,6 +34,7 @@ use corecurve_core::{CpuSet, ErrorClass, Load, Nanos, Outcome, Problem, Rng, Tol
 use corecurve_machine::ExecPolicy;
 use corecurve_machine::clock;
 use corecurve_machine::pin::{PinAudit, pin_current_thread};
+use corecurve_machine::realtime::{Priority, Realtime};
 use rand::SeedableRng as _;
 
 use crate::client::{Ended, Flight, Happened, Pool, Transport, Wait};
@@ -65,7 +69,17 @@ pub(crate) fn take_seat(setup: &TrialSetup, worker: usize) -> Result<Option<PinA
     pin_current_thread(seat.cpu)?;
     let memory = ExecPolicy { cpus: CpuSet::default(), nodes: seat.node.into_iter().collect() };
     let _ = memory.apply_to_current();
+    // The thread ends with the trial, so it is never lowered again.
+    std::mem::forget(raise(setup.placed.load_is_realtime(), Priority::Load)?);
     Ok(Some(PinAudit::begin(seat.cpu)))
+}
+
+/// Real-time priority for the calling thread, where it shares its CPU with other programs.
+pub(crate) fn raise(wanted: bool, priority: Priority) -> Result<Option<Realtime>, Problem> {
+    wanted.then(|| Realtime::enter(priority)).transpose().map_err(|error| {
+        Problem::new(format!("a thread could not be given real-time priority: {error}"))
+            .help("give the harness CAP_SYS_NICE, or use `--shield off`")
+    })
 }
 
 /// Waits for the controller's word; when load begins.
@@ -104,6 +118,7 @@ pub(crate) struct LoadWorker<'a, W: Wire, T: Transport> {
     totals: Totals,
     failed_connections: [u64; ErrorClass::ALL.len()],
     may_spin: bool,
+    courtesy: Option<Courtesy>,
     sequence: u64,
     start: u64,
     /// The last reading of the clock.
@@ -137,6 +152,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             totals: Totals::default(),
             failed_connections,
             may_spin: !setup.placed.shared,
+            courtesy: Courtesy::towards_others(&setup.placed),
             sequence: 0,
             start: UNDECIDED,
             now: 0,
@@ -176,6 +192,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
                 self.top_up();
             }
             self.handle(events);
+            self.let_others_run(if slept { self.now.saturating_sub(idle_from) } else { 0 });
             if events > 0 && !self.is_closed_loop() {
                 // The next round begins here: what was just done for these events is no part of it, should it be idle.
                 self.now = clock::now().0;
@@ -229,6 +246,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             if let Some(agenda) = &mut self.agenda {
                 agenda.open(window);
             }
+            self.keep_as_warmup(window);
             self.look_ahead();
         }
         if cut != UNDECIDED {
@@ -247,6 +265,15 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
         }
         let nothing_left = over && self.next_due == UNDECIDED && self.pool.in_flight() == 0;
         !nothing_left && self.now < orders.give_up()
+    }
+
+    /// What has gone out so far went out as warm-up and stays that, whenever it was due. A thread that did not get its
+    /// CPU hears of the window when it is open already; the books of the window know nothing of what was sent till then.
+    fn keep_as_warmup(&mut self, window: u64) {
+        self.pool.due_before(window);
+        for handed in &mut self.handed {
+            handed.intended = handed.intended.min(window.saturating_sub(1));
+        }
     }
 
     #[inline]
@@ -435,6 +462,18 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
         }
     }
 
+    /// Lets programs that share this CPU run, if they wait.
+    #[inline]
+    fn let_others_run(&mut self, slept: u64) {
+        let Some(courtesy) = &mut self.courtesy else { return };
+        courtesy.slept(slept, self.now);
+        if courtesy.nap(self.now) {
+            let woken = clock::now().0;
+            self.busy.idle(woken.saturating_sub(self.now));
+            self.now = woken;
+        }
+    }
+
     /// Time-outs and broken connections.
     fn tick(&mut self) {
         self.next_tick = self.now + TICK;
@@ -472,11 +511,15 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             self.recorder.never_sent(intended, starved);
             self.note(id, intended, UNDECIDED, UNDECIDED, Told::default());
         }
+        let cpus = self.pool.received_on();
+        let own = self.post.setup.placed.load_cpus();
+        let received = (cpus.iter().filter(|cpu| own.contains(**cpu)).count(), cpus.len());
         let failed = ErrorClass::ALL.into_iter().zip(self.failed_connections).filter(|(_, n)| *n > 0);
         Report {
             failed_connections: failed.collect(),
             connections: self.pool.size(),
             unsolicited: self.pool.unsolicited(),
+            received,
             recorder: self.recorder,
             trace: self.trace.unwrap_or_default(),
             pin,

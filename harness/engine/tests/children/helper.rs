@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use corecurve_core::{CpuId, Endpoint, Placed, Running, Seat, Settings, Start, Target};
+use corecurve_core::{CpuId, CpuSet, Endpoint, Placed, Running, Seat, Settings, Start, Target};
 use corecurve_engine::child::GuardianExe;
 use corecurve_engine::targets::{ExternalTarget, Recipe};
 use corecurve_machine::procfs::process;
@@ -53,7 +53,11 @@ pub fn kill(pid: u32, signal: Signal) {
 }
 
 pub fn first_cpu() -> CpuId {
-    corecurve_machine::allowed::affinity().unwrap().iter().next().unwrap()
+    first_cpu_of(&corecurve_machine::allowed::affinity().unwrap())
+}
+
+pub fn first_cpu_of(cpus: &CpuSet) -> CpuId {
+    cpus.iter().next().unwrap()
 }
 
 /// A start on one CPU, with `workers` workers.

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use corecurve_core::Target;
+use corecurve_core::{CpuSet, Target};
+use corecurve_machine::allowed::affinity;
 use corecurve_machine::procfs::process::{self, Identity};
 use rustix::process::Signal;
 
@@ -55,8 +56,14 @@ fn guardian_of(harness: u32) -> u32 {
 pub fn the_guardian() {
     for (name, recipe) in servers() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut running = target(&recipe).start(&start_on(scratch.path(), 2)).unwrap();
+        let mut start = start_on(scratch.path(), 2);
+        // With one CPU there is nowhere to send others.
+        let cpus = affinity().unwrap();
+        start.placed.clear = start.placed.server_cpus();
+        let mut running = target(&recipe).start(&start).unwrap();
         running.check().unwrap();
+        let elsewhere: CpuSet = cpus.iter().filter(|cpu| *cpu != helper::first_cpu_of(&cpus)).collect();
+        assert!(elsewhere.is_empty() || affinity().unwrap() == elsewhere, "this process is one of the others");
         let port = address(running.as_ref()).port();
         let pids: Vec<Identity> = running.pids().into_iter().map(|pid| Identity::of(pid).unwrap()).collect();
         helper::kill(guardian_of(std::process::id()), Signal::KILL);
@@ -66,6 +73,7 @@ pub fn the_guardian() {
         }
         expect_gone(name, port, &pids);
         assert!(running.check().is_err());
+        assert_eq!(affinity().unwrap(), cpus, "the harness lowers the shield of a guardian that cannot");
         running.stop().unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! Trials over real sockets against servers that are right, or wrong in one known way.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod netns;
 mod support;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ over_every_transport!(
     operations_wait_for_a_connection_and_keep_their_intended_start,
     a_frozen_server_shows_in_the_percentiles,
     the_warmup_is_detected_on_a_live_server,
+    a_window_that_is_heard_of_late_leaves_the_books_in_order,
     a_closed_loop_keeps_its_depth_in_flight,
     a_closed_loop_ends_even_if_nobody_answers,
     connections_are_closed_after_their_requests,
@@ -230,6 +232,26 @@ fn the_warmup_is_detected_on_a_live_server(over: TransportKind) {
     assert!(record.warmup_s >= 0.1, "twenty batches of 5 ms: {}", record.warmup_s);
     assert!(record.warmup_s <= 3.3);
     assert_eq!(record.counts.ok, record.counts.scheduled);
+}
+
+/// A load thread that does not get its CPU learns of the window when operations due in it have gone out as warm-up.
+fn a_window_that_is_heard_of_late_leaves_the_books_in_order(over: TransportKind) {
+    let server = Server::start(Manner::Slow(Duration::from_millis(10)));
+    for seed in 0..4 {
+        for load in [Load::Open(Rate(200.0)), Load::Closed(4)] {
+            let mut setup = setup(over, load, 100);
+            (setup.seed, setup.warmup, setup.warmup_max) = (seed, None, Nanos(250_000_000));
+            // More than come due in a pause.
+            setup.connections = matches!(load, Load::Open(_)).then_some(100);
+            let lines = |_, _| Lines { pause: Some(Duration::from_millis(60)), ..Lines::default() };
+            let here = &mut Here::at(server.address);
+            let record = run_trial(&setup, here, &lines, &StopFlag::new(), &mut |_, _| {}).unwrap().record;
+            assert!(record.counts.balanced(), "{load:?}, seed {seed}: {:?}", record.counts);
+            for broken in [Rule::Conservation, Rule::Little] {
+                assert!(!rules(&record).contains(&broken), "{load:?}, seed {seed}: {:?}", record.invalid_reasons);
+            }
+        }
+    }
 }
 
 fn a_closed_loop_keeps_its_depth_in_flight(over: TransportKind) {

@@ -24,12 +24,17 @@ pub struct Lines {
     pub padding: usize,
     /// So many connections of each load worker are preferred by three operations of four.
     pub preferred: usize,
+    /// The load thread stands still so long at every tenth of the first hundred operations.
+    pub pause: Option<Duration>,
 }
 
 impl Workload for Lines {
     type Op = u64;
     fn next(&mut self, id: u64, _: &mut Rng) -> u64 {
         assert!(self.panic_at != Some(id), "planted panic");
+        if let Some(pause) = self.pause.filter(|_| id < 100 && id % 10 == 9) {
+            std::thread::sleep(pause);
+        }
         id
     }
 }
@@ -276,6 +281,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         connections: Some(16),
         requests_per_connection: None,
         transport,
+        link: None,
         caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,

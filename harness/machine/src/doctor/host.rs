@@ -9,6 +9,28 @@ const STEAL_LIMIT: f64 = 0.01;
 /// Load average above which something else is running.
 const LOAD_LIMIT: f64 = 0.5;
 
+/// Cores from which on other programs have one of their own beside one for the server and one for load.
+const CORES_FOR_ALL: usize = 3;
+
+/// Whether other programs can be kept off the CPUs that are measured.
+pub(super) fn shield(machine: &Machine, environment: &Environment) -> Finding {
+    let why = "a program that runs for 1 % of the time takes the server's CPU for milliseconds at a time, which a tight SLO \
+               takes for the server's latency";
+    let caveat = |seen: String| Finding::caveat("shield", seen, why);
+    let few = machine.usable_cores() < CORES_FOR_ALL;
+    match (&environment.may_move_others, &environment.realtime) {
+        (Fact::Unknown { unknown }, _) => caveat(format!("unknown ({unknown})")),
+        (Fact::Known(false), _) => {
+            caveat("other users' programs cannot be kept off the measured CPUs: no CAP_SYS_NICE".to_owned())
+                .fix("sudo corecurve …")
+        }
+        (_, Fact::Unknown { unknown }) if few => {
+            caveat(format!("on {} cores other programs stay on the server's: {unknown}", machine.usable_cores()))
+        }
+        _ => Finding::ok("shield", "other programs are kept off the measured CPUs while a target runs"),
+    }
+}
+
 /// Nodes, and whether each has memory.
 pub(super) fn numa(machine: &Machine, _: &Environment) -> Finding {
     let nodes = &machine.topology.nodes;
@@ -144,11 +166,25 @@ pub(super) fn loopback(_: &Machine, environment: &Environment) -> Finding {
     )
 }
 
+/// Whether load and server can have a network of their own.
+pub(super) fn netns(_: &Machine, environment: &Environment) -> Finding {
+    match &environment.namespaces {
+        Fact::Known(means) => Finding::ok("netns", format!("`--network netns` can be had: {means}")),
+        Fact::Unknown { unknown } => Finding::caveat(
+            "netns",
+            format!("`--network netns` cannot be had: {unknown}"),
+            "load goes over loopback, where each side does part of the other's receive work",
+        )
+        .fix("sudo apt-get install iproute2, and run corecurve with sudo"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{fault, healthy};
     use crate::doctor::{Level, examine};
-    use crate::environment::Fact;
+    use crate::environment::{Environment, Fact};
+    use crate::machine::Machine;
 
     #[test]
     fn nodes_without_memory_and_pages_that_move() {
@@ -171,6 +207,29 @@ mod tests {
         assert!(fault(|_, e| e.load_average = Fact::Known(2.0)).seen.contains("2.00"));
         assert!(fault(|_, e| e.irqbalance = Fact::Known(true)).fix_now.unwrap().contains("stop irqbalance"));
         assert_eq!(fault(|_, e| e.mitigations = Fact::unknown("x")).name, "mitigations");
+    }
+
+    #[test]
+    fn others_that_cannot_be_kept_off_are_told_with_the_reason() {
+        assert!(fault(|_, e| e.may_move_others = Fact::Known(false)).fix_now.unwrap().contains("sudo"));
+        // With cores to spare nobody needs to be at real-time priority.
+        let (machine, mut environment) = healthy();
+        environment.realtime = Fact::unknown("kernel 5.4");
+        let shield = |machine: &Machine, environment: &Environment| {
+            let findings = examine(machine, environment);
+            findings.into_iter().find(|f| f.name == "shield").unwrap()
+        };
+        assert_eq!(shield(&machine, &environment).level, Level::Ok);
+        let machine = machine.limited_to(&"0,1".parse().unwrap()).unwrap();
+        assert!(
+            shield(&machine, &environment).seen.contains("on 2 cores other programs stay on the server's: kernel 5.4")
+        );
+    }
+
+    #[test]
+    fn namespaces_that_cannot_be_had_are_named_with_what_is_missing() {
+        let finding = fault(|_, e| e.namespaces = Fact::unknown("CAP_NET_ADMIN is missing"));
+        assert!(finding.name == "netns" && finding.seen.contains("CAP_NET_ADMIN") && finding.fix_now.is_some());
     }
 
     #[test]

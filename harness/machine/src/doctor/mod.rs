@@ -96,7 +96,7 @@ impl Finding {
 type Check = fn(&Machine, &Environment) -> Finding;
 
 /// Every check, in the order they are shown.
-const CHECKS: [Check; 22] = [
+const CHECKS: [Check; 24] = [
     cpu::cores,
     cpu::affinity,
     cpu::quota,
@@ -109,9 +109,11 @@ const CHECKS: [Check; 22] = [
     host::virtual_machine,
     host::steal,
     host::load,
+    host::shield,
     host::mitigations,
     host::interrupts,
     host::loopback,
+    host::netns,
     kernel::clock,
     kernel::huge_pages,
     kernel::open_files,
@@ -205,7 +207,10 @@ pub(crate) mod tests {
             steal_share: Fact::Known(0.0),
             irqbalance: Fact::Known(false),
             loopback_rps: known("0"),
+            namespaces: known("ip and tc"),
             load_average: Fact::Known(0.1),
+            may_move_others: Fact::Known(true),
+            realtime: Fact::Known(true),
         };
         (machine, environment)
     }
@@ -266,6 +271,7 @@ pub(crate) mod tests {
             (e.somaxconn, e.throttled_periods) = (Fact::unknown("x"), Fact::unknown("x"));
             e.port_range = Fact::unknown("x");
             (e.perf_event_paranoid, e.io_uring_disabled) = (Fact::unknown("x"), Fact::unknown("x"));
+            (e.may_move_others, e.realtime) = (Fact::unknown("x"), Fact::unknown("x"));
             (e.steal_share, e.load_average) = (Fact::unknown("x"), Fact::unknown("x"));
         });
         assert!(faults.len() >= 10);

@@ -37,6 +37,7 @@ pub(super) fn place(machine: &Machine, request: &PlacementRequest, cores: Vec<Co
         load: load.into_iter().map(seat).collect(),
         housekeeping: housekeeping(&used, &free),
         shared,
+        clear: CpuSet::default(),
     })
 }
 

@@ -7,6 +7,7 @@
 //! The order of decisions is server, load, housekeeping, and each is a pure function of machine and request, so
 //! the same request gives the same seats on the same machine for ever.
 
+mod clear;
 mod cores;
 mod explicit;
 mod numa;
@@ -118,6 +119,7 @@ impl Machine {
             load: split.load.iter().flat_map(loading).map(seat).collect(),
             housekeeping: housekeeping(&split.server, &split.free),
             shared: split.shared,
+            clear: CpuSet::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod net;
 pub mod pressure;
 pub mod process;
 pub mod softirq;
+pub mod softnet;
 pub mod tcp;
 pub mod thread;
 

@@ -1,4 +1,4 @@
-//! Who listens on a TCP port: `/proc/net/tcp{,6}` names the socket, `/proc/PID/fd` names its holder.
+//! Who listens on a TCP port: `/proc/thread-self/net/tcp{,6}` names the socket, `/proc/PID/fd` names its holder.
 //!
 //! With this the harness proves that the port it loads is the target's own, and names the stranger when it is not.
 
@@ -71,9 +71,10 @@ pub fn all_listeners() -> Result<Vec<Listener>, String> {
         let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
         Ok::<_, String>(read_listening(BufReader::with_capacity(PAGE, file)))
     };
-    let mut found = table("/proc/net/tcp")?;
+    // Of this thread, not of its process: they can be in different namespaces.
+    let mut found = table("/proc/thread-self/net/tcp")?;
     // A kernel without IPv6 has no such file.
-    found.extend(table("/proc/net/tcp6").unwrap_or_default());
+    found.extend(table("/proc/thread-self/net/tcp6").unwrap_or_default());
     Ok(found)
 }
 

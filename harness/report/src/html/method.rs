@@ -59,6 +59,7 @@ fn how(findings: &Findings) -> Markup {
             dt { "repetitions" } dd { (search.reps) ", each on a restarted target, cells interleaved in random order" }
             dt { "confirmation" } dd { (count(search.confirmations as usize, "trial", "trials")) " on a restarted target" }
             @if let Some(transport) = findings.plan.cells.iter().find_map(|cell| cell.transport) { dt { "load goes through" } dd { (transport) } }
+            @if let Some(network) = findings.plan.cells.iter().find_map(|cell| cell.network) { dt { "network" } dd { (network) } }
             dt { "window" } dd { (search.window_min) " to " (search.window_max) }
             dt { "warm-up" } dd { (warmup) }
             dt { "budget" } dd { (search.budget) " per search" @if findings.plan.expected > Nanos::ZERO { ", about " (findings.plan.expected) " in all" } }
@@ -73,11 +74,12 @@ fn plan(findings: &Findings) -> Markup {
     html! {
         details { summary { (count(findings.plan.cells.len(), "cell", "cells")) ", " (count(order.len(), "repetition", "repetitions")) " in a fixed random order" }
             div .scroll tabindex="0" { table {
-                thead { tr { th .n { "#" } th { "cell" } th { "target" } th { "settings" } th .n { "cores" } th { "server CPUs" } th { "load CPUs" } th { "objectives" } th { "arrivals" } th .n { "connections" } } }
+                thead { tr { th .n { "#" } th { "cell" } th { "target" } th { "settings" } th .n { "cores" } th { "server CPUs" } th { "load CPUs" } th { "kept clear of others" } th { "objectives" } th { "arrivals" } th .n { "connections" } } }
                 tbody { @for (i, cell) in findings.plan.cells.iter().enumerate() { tr {
                     td .n { (i) } td .name { (plain(&cell.id.0)) } td .name { (plain(&cell.target)) }
                     td { @for (key, value) in cell.target_settings.iter().chain(&cell.workload_settings) { (plain(key)) "=" (plain(value)) " " } }
                     td .n { (cell.cores) } td { (cpus(cell.placed.server_cpus())) } td { (cpus(cell.placed.load_cpus())) @if cell.placed.shared { " " (super::mark("shared-cores")) } }
+                    td { @if cell.placed.clear.is_empty() { "none" } @else { (cpus(cell.placed.clear.clone())) } }
                     td { @for slo in &cell.slos { (slo) " " } } td { (cell.arrival) }
                     td .n { (cell.connections.map_or("auto".into(), |n| n.to_string())) }
                 } } }

@@ -157,8 +157,9 @@ struct Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let stream = self.house.guests().try_remove(self.key);
+        // Counted before the house can be empty: a server that has stopped has no connection open.
         self.house.site.stats.worker(self.row).count_closed();
+        let stream = self.house.guests().try_remove(self.key);
         drop(stream);
         self.house.changed.notify_all();
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use socket2::Socket;
 
 use super::stats::{Part, ServerStats};
+use super::worker::sit_on_any;
 use crate::config::ServeConfig;
 use crate::engine::Limits;
 
@@ -150,7 +151,15 @@ impl Processes {
 }
 
 impl Copy {
+    /// Starts a copy that is on its seats from its first instruction, so that all its memory is near them: a process
+    /// inherits CPUs and memory policy from the thread that starts it.
     fn launch(launcher: &Launcher, order: &Order) -> Result<Copy, Problem> {
+        let seated = || sit_on_any(&order.seats).and_then(|()| Copy::launch_here(launcher, order));
+        std::thread::scope(|scope| scope.spawn(seated).join())
+            .unwrap_or_else(|_| Err(Problem::new("the thread that starts a copy of the server died")))
+    }
+
+    fn launch_here(launcher: &Launcher, order: &Order) -> Result<Copy, Problem> {
         let failed = |error: std::io::Error| {
             Problem::new(format!("cannot start a copy of the server ({}): {error}", launcher.program.display()))
                 .help("raise the limit of processes (`ulimit -u`) or use fewer copies")

@@ -11,7 +11,7 @@
 mod buffers;
 mod queue;
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use corecurve_core::{ErrorClass, Problem};
 use corecurve_machine::clock;
@@ -333,6 +333,10 @@ impl Transport for Ring {
     #[inline]
     fn received_at(&self) -> u64 {
         self.received_at
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.places.iter().filter_map(|place| place.socket.as_ref()).map(AsFd::as_fd)
     }
 
     #[inline]

@@ -1,0 +1,133 @@
+//! On whose cores packets were received in the window.
+//!
+//! The load generator knows of its own connections on which CPU the last packet of each was received (`SO_INCOMING_CPU`);
+//! packets of one connection are all steered alike. What arrived for the server is known by number alone, and so is what the
+//! server's CPUs received. Less the answers that strayed there, the second over the first is the server's share. The share of
+//! the load generator is needed for it: with as many requests as answers, ends that receive for each other would have the same
+//! counts as ends that receive for themselves.
+
+use std::sync::Arc;
+
+use corecurve_core::{CpuSet, Network, NetworkKind, NetworkRecord};
+use corecurve_machine::Link;
+use corecurve_machine::network::Arrived;
+use corecurve_machine::procfs::softnet::{self, Processed};
+
+/// Packets that may be between a counter of the link and one of a CPU when these are read.
+const ON_THE_WAY: u64 = 16;
+
+/// The first end of the window.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    link: Arc<Link>,
+    before: Result<(Processed, Arrived), String>,
+}
+
+/// What was counted between its ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Packets {
+    /// Arrived at the ends of the link.
+    pub arrived: Arrived,
+    /// Received by the server's CPUs, whatever for.
+    pub on_server_cpus: u64,
+}
+
+impl Receiving {
+    /// Reads the first end; there is nothing to read without a link. Cost: three small files.
+    pub(crate) fn begin(link: Option<&Arc<Link>>) -> Option<Receiving> {
+        let link = link?.clone();
+        // The CPUs first here and last at the other end: what arrives in between is in their counts at least.
+        let before = softnet::read().and_then(|processed| Ok((processed, link.arrived()?)));
+        Some(Receiving { link, before })
+    }
+
+    /// Reads the other end.
+    pub(crate) fn end(self, server: &CpuSet) -> Result<Packets, String> {
+        let (processed, before) = self.before?;
+        let after = self.link.arrived()?;
+        let on_server_cpus = softnet::read()?.since(&processed, server);
+        let arrived = Arrived {
+            server: after.server.saturating_sub(before.server),
+            load: after.load.saturating_sub(before.load),
+        };
+        Ok(Packets { arrived, on_server_cpus })
+    }
+}
+
+/// Puts together what was counted and what the load generator saw of its connections: those whose answers were received on
+/// its own CPUs, and all of them.
+pub(crate) fn record(network: Network, packets: Option<Packets>, (own, all): (usize, usize)) -> NetworkRecord {
+    let load = (all > 0).then(|| own as f64 / all as f64);
+    let server = packets.zip(load).and_then(|(packets, load)| server_share(packets, load));
+    NetworkRecord { network, server_received_share: server, load_received_share: load }
+}
+
+fn server_share(packets: Packets, load_share: f64) -> Option<f64> {
+    let strayed = packets.arrived.load as f64 * (1.0 - load_share);
+    let received = (packets.on_server_cpus + ON_THE_WAY) as f64 - strayed;
+    (packets.arrived.server > 0).then(|| (received / packets.arrived.server as f64).clamp(0.0, 1.0))
+}
+
+/// What must be said of every number that was measured over loopback.
+pub(crate) fn loopback_caveat(record: &NetworkRecord) -> Option<String> {
+    let share = record.load_received_share.filter(|_| record.network.kind == NetworkKind::Loopback)?;
+    Some(format!(
+        "loopback: a packet is received by the CPU that sends it; {:.0} % of the load's connections were received on load cores, \
+         so each side did part of the other's work (`--network netns` keeps them apart)",
+        share * 100.0
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETNS: Network = Network { kind: NetworkKind::Netns, cap: None };
+
+    fn shares(server: u64, load: u64, on_server_cpus: u64, own: usize) -> (f64, f64) {
+        let packets = Packets { arrived: Arrived { server, load }, on_server_cpus };
+        let record = record(NETNS, Some(packets), (own, 100));
+        (record.server_received_share.unwrap(), record.load_received_share.unwrap())
+    }
+
+    #[test]
+    fn each_side_on_its_own_cores_is_all() {
+        assert_eq!(shares(10_000, 10_000, 10_000, 100), (1.0, 1.0));
+        // Other packets of the machine make it no more than all.
+        assert_eq!(shares(10_000, 10_000, 12_000, 100), (1.0, 1.0));
+        assert_eq!(shares(10, 10, 0, 100), (1.0, 1.0), "ten packets can all be on the way");
+    }
+
+    #[test]
+    fn sides_that_receive_for_each_other_are_not_taken_for_sides_that_receive_for_themselves() {
+        let (server, load) = shares(10_000, 10_000, 10_000, 0);
+        assert!(server < 0.01 && load == 0.0, "{server} {load}");
+    }
+
+    #[test]
+    fn a_side_that_receives_all_is_seen() {
+        let (server, load) = shares(10_000, 12_000, 22_000, 0);
+        assert!(server == 1.0 && load == 0.0, "all on the server's: {server} {load}");
+        let (server, load) = shares(10_000, 12_000, 0, 100);
+        assert!(server < 0.01 && load == 1.0, "all on the load's: {server} {load}");
+        let (server, load) = shares(10_000, 10_000, 9_000, 90);
+        assert!((server - 0.8).abs() < 0.01 && load == 0.9, "a fifth of one and a tenth of the other: {server} {load}");
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_made_up() {
+        let packets = Packets { arrived: Arrived { server: 9, load: 9 }, on_server_cpus: 9 };
+        let none = record(NETNS, Some(packets), (0, 0));
+        assert_eq!((none.server_received_share, none.load_received_share), (None, None));
+        assert_eq!(record(NETNS, None, (1, 1)).server_received_share, None);
+        assert_eq!(record(NETNS, Some(Packets::default()), (1, 1)).server_received_share, None);
+    }
+
+    #[test]
+    fn loopback_says_its_share_and_netns_has_nothing_to_say() {
+        let caveat = loopback_caveat(&record(Network::default(), None, (1, 40))).unwrap();
+        assert!(caveat.contains(" 2 % of") || caveat.contains(" 3 % of"), "{caveat}");
+        assert_eq!(loopback_caveat(&record(NETNS, None, (1, 40))), None);
+        assert_eq!(loopback_caveat(&record(Network::default(), None, (0, 0))), None);
+    }
+}
