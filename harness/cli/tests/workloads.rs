@@ -62,7 +62,7 @@ fn ask(address: SocketAddr, workload: &mut HttpWorkload, count: u64) -> Vec<(Out
 fn every_workload_is_answered_by_every_architecture() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("index.html"), "<title>here</title>").unwrap();
-    let workloads: [(&str, &[(&str, &str)]); 22] = [
+    let workloads: [(&str, &[(&str, &str)]); 23] = [
         ("plaintext", &[]),
         ("echo", &[]),
         ("echo", &[("size", "0")]),
@@ -81,6 +81,7 @@ fn every_workload_is_answered_by_every_architecture() {
         ("large", &[]),
         ("lifo-trap", &[]),
         ("elephant", &[]),
+        ("elephant-bytes", &[]),
         ("blocker", &[("one-in", "10"), ("block", "1ms")]),
         ("support-like", &[("mean", "2us")]),
         ("pipelined", &[]),
@@ -109,7 +110,7 @@ fn every_workload_is_answered_by_every_architecture() {
         };
         for (name, pairs) in workloads {
             // The mixes take some operations until each of their pages has been asked for.
-            let operations = if matches!(name, "support-like" | "elephant" | "blocker") { 150 } else { 4 };
+            let operations = if matches!(name, "support-like" | "elephant-bytes" | "blocker") { 150 } else { 4 };
             let answers = ask(server.local_addr(), &mut workload(name, pairs, 1), operations);
             let right = answers.iter().all(|(outcome, _)| *outcome == Outcome::Ok);
             assert!(right, "{}: {name} {pairs:?}: {answers:?}", architecture.name);
@@ -252,6 +253,7 @@ fn what_a_workload_suggests_is_in_the_plan_unless_the_user_says_otherwise() {
     };
     assert_eq!(plan("tcp", &[]), (None, Some(1)));
     assert_eq!(plan("keepalive", &[]), (Some(128), None));
+    assert_eq!(plan("elephant", &[]), (Some(400), None));
     assert_eq!(plan("lifo-trap", &[]), (Some(64), None));
     assert_eq!(plan("plaintext", &[]), (None, None));
     assert_eq!(plan("tcp", &["--requests-per-connection", "7"]), (None, Some(7)));

@@ -13,7 +13,8 @@ pub trait Workload: Send {
 
 /// How a workload's operations are put on a byte stream and their answers read back.
 ///
-/// One operation is in flight per connection. Nothing here may allocate once buffers have grown.
+/// One operation is in flight per connection; what it puts there may be several requests, and then their answers are read as
+/// one. Nothing here may allocate once buffers have grown.
 pub trait Wire: Workload {
     /// What must be remembered between two pieces of one answer.
     type Decoder: Default + Send;
@@ -24,6 +25,17 @@ pub trait Wire: Workload {
     fn decode(&self, op: &Self::Op, decoder: &mut Self::Decoder, input: &[u8], verify: bool) -> Decoded;
     /// The target closed the connection: what that means for an answer read up to here.
     fn closed(&self, op: &Self::Op, decoder: &mut Self::Decoder) -> Outcome;
+    /// How many of a load worker's `connections` some operations prefer: the first so many.
+    fn preferred(&self, connections: usize) -> usize {
+        let _ = connections;
+        0
+    }
+    /// Whether `op` goes by one of the preferred connections, or else by one of the rest, as long as one of them is free. It
+    /// never waits for one while any other is free.
+    fn prefers(&self, op: &Self::Op) -> bool {
+        let _ = op;
+        false
+    }
     /// What the answer told of its own service, after [`Decoded::Done`].
     fn told(&self, decoder: &Self::Decoder) -> Told {
         let _ = decoder;

@@ -26,7 +26,7 @@ mod site;
 mod values;
 mod workload;
 
-pub use mix::{Mix, Picks};
+pub use mix::{Mix, Picks, Preference};
 pub use needs::{Connections, Needs, Suggests};
 pub use registry::{HttpFactory, SettingKind, WORKLOADS, WorkloadKind, http_workload};
 pub use request::{Method, Recipe};

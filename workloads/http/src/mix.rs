@@ -21,8 +21,26 @@ pub struct Mix {
     pub picks: Picks,
     /// How many times the chosen page is asked for in one operation, all in one write. At least one.
     pub depth: u32,
+    /// Whether one of the pages goes by connections of its own.
+    pub preference: Option<Preference>,
     /// Files below the target's static root that the pages name.
     pub files: Vec<SiteFile>,
+}
+
+/// A page that goes by a few connections, and the others by the rest, as long as those are free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preference {
+    /// The page.
+    pub page: u32,
+    /// One connection of each load worker in so many, at least one unless it is the only one.
+    pub one_in: usize,
+}
+
+impl Preference {
+    /// How many of `connections` are preferred.
+    pub(crate) fn among(&self, connections: usize) -> usize {
+        (connections / self.one_in.max(1)).max(1).min(connections.saturating_sub(1))
+    }
 }
 
 /// How the next request is chosen.
@@ -38,7 +56,7 @@ pub enum Picks {
 
 impl From<Recipe> for Mix {
     fn from(page: Recipe) -> Mix {
-        Mix { pages: vec![page], picks: Picks::First, depth: 1, files: Vec::new() }
+        Mix { pages: vec![page], picks: Picks::First, depth: 1, preference: None, files: Vec::new() }
     }
 }
 
@@ -46,7 +64,8 @@ impl Mix {
     /// Pages with their weights, which need not add up to one.
     pub fn weighted(pages: impl IntoIterator<Item = (f64, Recipe)>) -> Mix {
         let (weights, pages): (Vec<f64>, Vec<Recipe>) = pages.into_iter().unzip();
-        Mix { pages, picks: Picks::Weighted(cumulative(&weights).into()), depth: 1, files: Vec::new() }
+        let picks = Picks::Weighted(cumulative(&weights).into());
+        Mix { pages, picks, depth: 1, preference: None, files: Vec::new() }
     }
 
     /// The same with so many requests in each operation.

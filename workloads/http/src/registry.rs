@@ -57,6 +57,7 @@ pub const WORKLOADS: &[WorkloadKind] = &[
     kinds::web99_static::KIND,
     kinds::lifo_trap::KIND,
     kinds::elephant::KIND,
+    kinds::elephant_bytes::KIND,
     kinds::blocker::KIND,
     kinds::support_like::KIND,
     kinds::pipelined::KIND,

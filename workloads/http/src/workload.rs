@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use corecurve_core::{Decoded, Outcome, Rng, Told, Wire, Workload};
 
-use crate::mix::{Mix, Picker};
+use crate::mix::{Mix, Picker, Preference};
 use crate::request::{Method, Recipe, Template};
 use crate::response::{Answers, Expect, Memo};
 
@@ -30,6 +30,7 @@ pub struct HttpWorkload {
     picker: Picker,
     /// Requests in one operation.
     depth: u32,
+    preference: Option<Preference>,
     /// The head seen last of each of the first pages, shared by all connections of this worker: servers answer alike.
     /// Pages beyond [`MEMOS`] share them; all of those are GETs, to which equal heads mean the same.
     memos: Box<[RefCell<Memo>]>,
@@ -57,7 +58,8 @@ impl HttpWorkload {
     pub(crate) fn new(mix: &Mix, seed: u64, authority: &str) -> HttpWorkload {
         let pages: Box<[Page]> = mix.pages.iter().map(|recipe| Page::new(recipe, seed, authority)).collect();
         let memos = (0..pages.len().min(MEMOS)).map(|_| RefCell::default()).collect();
-        HttpWorkload { pages, picker: Picker::new(&mix.picks, seed), depth: mix.depth, memos }
+        let picker = Picker::new(&mix.picks, seed);
+        HttpWorkload { pages, picker, depth: mix.depth, preference: mix.preference, memos }
     }
 
     #[inline]
@@ -95,6 +97,15 @@ impl Wire for HttpWorkload {
 
     fn closed(&self, op: &Op, decoder: &mut Answers) -> Outcome {
         decoder.closed(self.depth, &self.page(op).expect)
+    }
+
+    fn preferred(&self, connections: usize) -> usize {
+        self.preference.map_or(0, |preference| preference.among(connections))
+    }
+
+    #[inline]
+    fn prefers(&self, op: &Op) -> bool {
+        self.preference.is_some_and(|preference| preference.page == op.page)
     }
 
     fn told(&self, decoder: &Answers) -> Told {

@@ -354,7 +354,7 @@ fn what_each_workload_sends_is_one_well_formed_request() {
             let numbered = kind.name == "get" || path.starts_with("/work");
             assert_eq!(path.contains(&id.to_string()), numbered, "{}: {path}", kind.name);
         }
-        let several = matches!(kind.name, "web99-static" | "elephant" | "support-like");
+        let several = matches!(kind.name, "web99-static" | "elephant" | "elephant-bytes" | "support-like");
         assert!(!several || seen > 0, "{} asks the same again and again", kind.name);
     }
 }

@@ -7,6 +7,7 @@ mod classify;
 mod connection;
 mod dial;
 mod epoll;
+mod free;
 mod pool;
 mod ring;
 mod transport;

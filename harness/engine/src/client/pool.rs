@@ -2,13 +2,12 @@
 
 mod receive;
 
-use std::collections::VecDeque;
-
 use corecurve_core::{CpuId, ErrorClass, Nanos, Problem, Wire};
 use corecurve_machine::clock;
 use rustix::net::sockopt::socket_incoming_cpu;
 
 use super::connection::{Connection, FIRST_BACKOFF, State};
+use super::free::Free;
 use super::{Dialer, Flight, Happened, Transport, Wait};
 
 /// Longest request that is written without growing a buffer.
@@ -22,8 +21,8 @@ const CONNECT_TIMEOUT: u64 = 3_000_000_000;
 pub(crate) struct Pool<W: Wire, T: Transport> {
     transport: T,
     connections: Vec<Connection<W>>,
-    /// Open and without an operation, longest idle first, so that all are used alike.
-    free: VecDeque<usize>,
+    /// Open and without an operation.
+    free: Free,
     /// The last time at which none was free.
     starved_until: u64,
     dialer: Dialer,
@@ -51,7 +50,7 @@ impl<W: Wire, T: Transport> Pool<W, T> {
         Ok(Pool {
             transport: T::open(size, &dialer)?,
             connections: (0..size).map(|_| Connection::new()).collect(),
-            free: VecDeque::with_capacity(size),
+            free: Free::new(size),
             starved_until: 0,
             dialer,
             request: Vec::with_capacity(REQUEST),
@@ -61,6 +60,11 @@ impl<W: Wire, T: Transport> Pool<W, T> {
             in_flight: 0,
             unsolicited: 0,
         })
+    }
+
+    /// Makes the first so many connections those that some operations prefer. To be called before any is opened.
+    pub(crate) fn prefer(&mut self, preferred: usize) {
+        self.free.prefer(preferred);
     }
 
     /// Opens all connections, some at a time, until each is open or has failed once. Returns the failures.
@@ -124,10 +128,10 @@ impl<W: Wire, T: Transport> Pool<W, T> {
         !self.free.is_empty()
     }
 
-    /// The free connection that has waited longest.
+    /// The free connection that has waited longest: if possible of those that some operations prefer, or of the rest.
     #[inline]
-    pub(crate) fn take_free(&mut self) -> Option<usize> {
-        self.free.pop_front()
+    pub(crate) fn take_free(&mut self, prefers: bool) -> Option<usize> {
+        self.free.take(prefers)
     }
 
     /// Until when there was last no free connection: what was due before had to wait.
@@ -291,7 +295,7 @@ impl<W: Wire, T: Transport> Pool<W, T> {
         if self.free.is_empty() {
             self.starved_until = now;
         }
-        self.free.push_back(index);
+        self.free.put(index);
     }
 
     fn unreachable(&mut self, index: usize, class: ErrorClass, now: u64) -> Happened<W::Op> {

@@ -136,6 +136,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
     pub(crate) fn new(post: Post<'a>, workload: W, mut pool: Pool<W, T>) -> LoadWorker<'a, W, T> {
         let setup = post.setup;
         let mut failed_connections = [0; ErrorClass::ALL.len()];
+        pool.prefer(workload.preferred(pool.size()));
         for class in pool.connect_all() {
             failed_connections[class as usize] += 1;
         }
@@ -284,38 +285,36 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
     #[inline]
     fn issue(&mut self) -> bool {
         let mut any = false;
-        while let Some((index, intended)) = self.next_to_send() {
+        while self.is_due() && self.pool.has_free() {
             any = true;
-            self.send(index, intended);
+            self.send_next();
         }
         any
     }
 
-    /// A free connection and the instant its next operation was due, if that has come.
+    /// Whether an operation is due: by the schedule, or in a closed loop as soon as there is a connection for it.
     #[inline]
-    fn next_to_send(&mut self) -> Option<(usize, u64)> {
-        match &mut self.agenda {
-            Some(agenda) if self.next_due <= self.now => {
-                let index = self.pool.take_free()?;
-                let intended = self.next_due;
-                agenda.pop();
-                self.look_ahead();
-                Some((index, intended))
-            }
-            Some(_) => None,
-            None if self.now >= self.recorder.window().end() => None,
-            None => {
-                let index = self.pool.take_free()?;
-                Some((index, self.pool.idle_since(index)))
-            }
+    fn is_due(&self) -> bool {
+        match self.agenda {
+            Some(_) => self.next_due <= self.now,
+            None => self.now < self.recorder.window().end(),
         }
     }
 
+    /// Sends the operation that is due by a connection that is free.
     #[inline]
-    fn send(&mut self, index: usize, intended: u64) {
-        let waited = intended < self.pool.starved_until();
+    fn send_next(&mut self) {
         let id = self.next_id();
         let op = self.workload.next(id, &mut self.rng);
+        let Some(index) = self.pool.take_free(self.workload.prefers(&op)) else { return };
+        let intended = match &mut self.agenda {
+            Some(agenda) => {
+                agenda.pop();
+                std::mem::replace(&mut self.next_due, agenda.peek().unwrap_or(UNDECIDED))
+            }
+            None => self.pool.idle_since(index),
+        };
+        let waited = intended < self.pool.starved_until();
         let (first, last) = self.pool.first_and_last(index);
         if !self.is_closed_loop() || first {
             self.now = clock::now().0;

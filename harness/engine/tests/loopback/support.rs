@@ -4,8 +4,8 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use corecurve_core::{
@@ -22,6 +22,8 @@ pub struct Lines {
     pub panic_at: Option<u64>,
     /// Bytes that a request carries along.
     pub padding: usize,
+    /// So many connections of each load worker are preferred by three operations of four.
+    pub preferred: usize,
     /// The load thread stands still so long at every tenth of the first hundred operations.
     pub pause: Option<Duration>,
 }
@@ -60,6 +62,12 @@ impl Wire for Lines {
     }
     fn closed(&self, _: &u64, _: &mut u64) -> Outcome {
         Outcome::Failed(ErrorClass::Closed)
+    }
+    fn preferred(&self, _: usize) -> usize {
+        self.preferred
+    }
+    fn prefers(&self, op: &u64) -> bool {
+        !op.is_multiple_of(4)
     }
     fn told(&self, decoder: &u64) -> Told {
         Told { service_ns: *decoder, ended_ns: 0 }
@@ -109,6 +117,8 @@ pub enum Manner {
 pub struct Server {
     pub address: SocketAddr,
     pub accepted: Arc<AtomicU64>,
+    /// Requests read on each connection, in the order in which they were accepted.
+    pub carried: Arc<Mutex<Vec<u64>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -119,6 +129,8 @@ impl Server {
         let stop = Arc::new(AtomicBool::new(false));
         let accepted = Arc::new(AtomicU64::new(0));
         let (stopped, count) = (stop.clone(), accepted.clone());
+        let carried = Arc::new(Mutex::new(Vec::new()));
+        let carries = carried.clone();
         let thaw = Arc::new(AtomicU64::new(u64::MAX));
         let born = Instant::now();
         std::thread::spawn(move || {
@@ -127,11 +139,14 @@ impl Server {
                     return;
                 }
                 count.fetch_add(1, Ordering::Relaxed);
-                let thaw = thaw.clone();
-                std::thread::spawn(move || serve(stream.unwrap(), manner, born, &thaw));
+                let (thaw, carries) = (thaw.clone(), carries.clone());
+                let place = carries.lock().unwrap().len();
+                carries.lock().unwrap().push(0);
+                let count = move || carries.lock().unwrap()[place] += 1;
+                std::thread::spawn(move || serve(stream.unwrap(), manner, born, &thaw, &count));
             }
         });
-        Server { address, accepted, stop }
+        Server { address, accepted, carried, stop }
     }
 }
 
@@ -143,7 +158,7 @@ impl Drop for Server {
 }
 
 /// One connection, until the client closes it or the manner does.
-fn serve(stream: TcpStream, manner: Manner, born: Instant, thaw: &AtomicU64) -> Option<()> {
+fn serve(stream: TcpStream, manner: Manner, born: Instant, thaw: &AtomicU64, count: &impl Fn()) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     if let Manner::LateReader(pause) = manner {
         std::thread::sleep(pause);
@@ -156,6 +171,7 @@ fn serve(stream: TcpStream, manner: Manner, born: Instant, thaw: &AtomicU64) -> 
         let mut words = line.split(' ');
         let (kind, id) = (words.next()?, words.next()?);
         let id: u64 = id.parse().ok()?;
+        count();
         let answer = format!("= {id} {}\n", "x".repeat(100));
         match manner {
             Manner::Right | Manner::LateReader(_) => out.write_all(answer.as_bytes()).ok()?,

@@ -37,7 +37,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     scheduling: Scheduling::Pinned,
     io: IoKind::Epoll,
     failure_mode: "the acceptor is the ceiling when connections are short, and even counts are not even load",
-    exposed_by: &["tcp", "k-per-conn", "elephant"],
+    exposed_by: &["tcp", "k-per-conn", "elephant", "elephant-bytes"],
     exposed_when: "short connections; connections of which a few carry most",
     settings: &[POLICY, SPIN],
     has_one_worker: false,

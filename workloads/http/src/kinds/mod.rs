@@ -5,6 +5,7 @@ pub mod blocker;
 pub mod bytes;
 pub mod echo;
 pub mod elephant;
+pub mod elephant_bytes;
 pub mod get;
 pub mod k_per_conn;
 pub mod keepalive;

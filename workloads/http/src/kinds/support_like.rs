@@ -22,8 +22,9 @@
 //!
 //! # What this does not show
 //! People. There is no think time: arrivals are an open loop, so a visitor's next step comes when the schedule says, and may
-//! come before the last answer has. A visitor has no connection of its own; any connection carries anyone's request, and an image may be
-//! on its way before its page. There are no cookies, no sessions on the server, no database, and the bodies of pages are
+//! come before the last answer has. As visitors take turns, it comes `visitors` × load cores / rate after the one before, on average, an
+//! image as well as a page. A visitor has no connection of its own; any connection carries anyone's request, and an image may be
+//! on its way before its page. What stands in the way of both is in docs/adr/0011-operations-that-overlap-prefer-or-pause.md. There are no cookies, no sessions on the server, no database, and the bodies of pages are
 //! small: their cost is CPU time alone.
 
 use std::sync::Arc;
@@ -105,7 +106,7 @@ fn site(mean: Nanos, visitors: usize) -> Mix {
     let plan = SessionPlan { visitors, stops, embeds: embeds.collect() };
     pages.extend(images.iter().flat_map(|image| [get(image), again(image)]));
     let files = images.into_iter().chain(files).collect();
-    Mix { pages, picks: Picks::Sessions(Arc::new(plan)), depth: 1, files }
+    Mix { pages, picks: Picks::Sessions(Arc::new(plan)), depth: 1, preference: None, files }
 }
 
 fn stops() -> Vec<Stop> {

@@ -40,7 +40,10 @@ impl Answers {
                         self.note(Outcome::Failed(ErrorClass::Closed));
                     }
                     if !keep_alive || self.answered == asked {
-                        return Decoded::Done { consumed: at, outcome: self.outcome(), keep_alive };
+                        let outcome = self.outcome();
+                        // Ready for the next operation; what the last answer told stays.
+                        (self.answered, self.failed) = (0, None);
+                        return Decoded::Done { consumed: at, outcome, keep_alive };
                     }
                 }
             }

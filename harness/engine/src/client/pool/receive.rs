@@ -119,7 +119,7 @@ impl<W: Wire, T: Transport> Pool<W, T> {
                 Happened::Ended(Ended { flight, outcome, done: now, told: Told::default() })
             }
             None => {
-                self.free.retain(|free| *free != index);
+                self.free.remove(index);
                 Happened::Nothing
             }
         }
