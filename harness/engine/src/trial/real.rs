@@ -204,11 +204,13 @@ impl<'a> Course<'a> {
         let ends = self.opened + self.setup.request.window.0;
         self.orders.set_give_up(ends + self.setup.drain().0);
         self.orders.set_window(self.opened);
+        // Found now: it takes a look at every process of the machine, and this thread may be on a load core.
+        let pids = running.pids();
         if !self.watch_until(self.opened, running, handles, &mut |_| progress(0.0, "warming up")) {
             return;
         }
         self.started = SystemTime::now();
-        let readings = Readings::begin(&running.pids(), self.setup.link.as_ref());
+        let readings = Readings::begin(&pids, self.setup.link.as_ref());
         let (opened, length) = (self.opened, self.setup.request.window.0 as f64);
         self.watch_until(ends, running, handles, &mut |at| {
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
