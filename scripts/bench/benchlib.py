@@ -19,6 +19,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORECURVE = ROOT / "target" / "release" / "corecurve"
+# A client that does nothing but send and receive, see its own first lines.
+FLOOR = ROOT / "target" / "release" / "examples" / "floor"
 PEERS = ROOT / "servers" / "peers" / "target" / "release"
 RUST_PEERS = ["hyper", "axum", "actix-web"]
 GREETING = b"Hello, World!"
@@ -44,7 +46,8 @@ def need(*programs):
 
 def need_corecurve():
     """Builds the harness in the release profile; does nothing when it is up to date."""
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "corecurve"], cwd=ROOT, check=True)
+    for what in (["-p", "corecurve"], ["-p", "corecurve-engine", "--example", "floor"]):
+        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", *what], cwd=ROOT, check=True)
 
 
 def check_cpus(server, client):
@@ -91,6 +94,13 @@ def steal_and_total():
     """Jiffies stolen by the host and jiffies in all, over all CPUs."""
     fields = [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return fields[7], sum(fields)
+
+
+def split_of(cpu):
+    """Seconds a CPU has spent so far in user code, in the kernel for it, and in soft interrupts (network receive)."""
+    line = next(line for line in pathlib.Path("/proc/stat").read_text().split("\n") if line.startswith(f"cpu{cpu} "))
+    user, nice, system, _idle, _iowait, irq, softirq = [int(x) / os.sysconf("SC_CLK_TCK") for x in line.split()[1:8]]
+    return {"user": user + nice, "system": system + irq, "softirq": softirq}
 
 
 class Server:
@@ -221,6 +231,7 @@ def client_command(client, port, seconds, connections, out, server_cpu, client_c
                 "--load-cpus", str(client_cpu), "--seed", "1", "--json", "--quiet", "--out", str(out)]
     # ab sets memory aside for every request it may make, so its count is bounded by what one core can do.
     return {
+        "floor": [str(FLOOR), str(port), str(connections), str(seconds)],
         "wrk": ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
         "h2load": ["h2load", "--h1", "-t1", f"-c{connections}", "-D", str(seconds), url],
         "ab": ["ab", "-q", "-k", "-c", str(connections), "-t", str(seconds), "-n", str(400_000 * seconds), url],
@@ -277,6 +288,8 @@ def rate_of(client, text):
         if "Non-2xx" in text or "Socket errors" in text:
             die("wrk saw errors", text[-500:])
         return float(text.split("Requests/sec:")[1].split()[0])
+    if client == "floor":
+        return float(text.split()[0])
     if client == "h2load":
         return float(text.split(" req/s")[0].split()[-1])
     return float(text.split("Requests per second:")[1].split()[0])
