@@ -33,6 +33,11 @@ pub struct SimKind {
 }
 
 const MEAN: Setting = Setting { key: "mean", default: "200us", help: "mean service time of one core" };
+const HIST: Setting = Setting {
+    key: "hist",
+    default: "",
+    help: "service times with their weights, instead of exponential ones of `mean`",
+};
 const SLOW: Setting = Setting { key: "slow", default: "2", help: "how many times longer services take while slow" };
 
 /// Every simulation.
@@ -47,17 +52,21 @@ pub static SIMS: &[SimKind] = &[
     },
     SimKind {
         name: "sim:mmc",
-        summary: "M/M/c: all cores take from one shared queue",
-        settings: &[MEAN],
+        summary: "M/M/c: all cores take from one shared queue; M/G/c with `hist`",
+        settings: &[MEAN, HIST],
         source: Some("Erlang C with the sojourn tail of M/M/c; Gross & Harris 1998, section 2.3"),
-        build: |values, cores, seed| Ok(Box::new(Station::new(cores, exponential(values)?, seed))),
-        law: |values, cores| Ok(Some(QueueLaw::Shared { mean_ns: mean_ns(values)?, servers: cores })),
+        build: |values, cores, seed| Ok(Box::new(Station::new(cores, services(values)?, seed))),
+        law: |values, cores| {
+            let law = QueueLaw::Shared { mean_ns: mean_ns(values)?, servers: cores };
+            Ok(is_exponential(values).then_some(law))
+        },
     },
     SimKind {
         name: "sim:partitioned",
         summary: "a queue of its own for every core; arrivals go to one at random or by connection hash",
         settings: &[
             MEAN,
+            HIST,
             Setting {
                 key: "route",
                 default: "random",
@@ -66,10 +75,10 @@ pub static SIMS: &[SimKind] = &[
             Setting { key: "connections", default: "256", help: "connections that `route=hash` spreads" },
         ],
         source: Some("as many independent M/M/1 queues, each with its share of the arrivals"),
-        build: |values, cores, seed| Ok(Box::new(Partitioned::new(cores, exponential(values)?, route(values)?, seed))),
+        build: |values, cores, seed| Ok(Box::new(Partitioned::new(cores, services(values)?, route(values)?, seed))),
         law: |values, cores| {
             let law = QueueLaw::Partitioned { mean_ns: mean_ns(values)?, servers: cores };
-            Ok(matches!(route(values)?, Route::Random).then_some(law))
+            Ok((matches!(route(values)?, Route::Random) && is_exponential(values)).then_some(law))
         },
     },
     SimKind {
@@ -179,6 +188,15 @@ fn mean_ns(values: &Values) -> Result<f64, Problem> {
 
 fn exponential(values: &Values) -> Result<Law, Problem> {
     Ok(Law::Exp(mean_ns(values)?))
+}
+
+/// Exponential, unless there is a list.
+fn services(values: &Values) -> Result<Law, Problem> {
+    if is_exponential(values) { exponential(values) } else { Ok(mixture(&parse_mixture(values, "hist")?)) }
+}
+
+fn is_exponential(values: &Values) -> bool {
+    values.text("hist").is_empty()
 }
 
 fn link_ns(values: &Values) -> Result<f64, Problem> {

@@ -1,4 +1,4 @@
-//! One real server on one core under one trial: what the checks on real sockets share.
+//! One real server under one trial: what the checks on real sockets share.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,34 @@ use crate::catalog::Catalog;
 use crate::shield;
 use crate::transport;
 
-/// The architecture the checks use: one core, one queue, nothing to hand over.
+/// The architecture most checks use: one core, one queue, nothing to hand over.
 const TARGET: &str = "thread-per-core";
+
+/// Which server, and what is asked of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub target: &'a str,
+    /// Server cores. With more than the machine can spare, the load shares them.
+    pub cores: usize,
+    pub workload: &'a str,
+    pub settings: &'a [(&'a str, &'a str)],
+    pub connections: Option<usize>,
+    pub requests_per_connection: Option<u64>,
+}
+
+impl<'a> Subject<'a> {
+    /// The usual server on one core.
+    pub fn usual(workload: &'a str, settings: &'a [(&'a str, &'a str)]) -> Subject<'a> {
+        Subject { target: TARGET, cores: 1, workload, settings, connections: None, requests_per_connection: None }
+    }
+}
 
 /// A started server with its seats.
 pub struct Bench {
+    target: String,
+    cores: usize,
+    connections: Option<usize>,
+    requests_per_connection: Option<u64>,
     running: Box<dyn Running>,
     placed: Placed,
     workload: String,
@@ -29,28 +52,45 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Starts the server on one core with the load on another, or on the same where there is only one.
+    /// Starts the usual server on one core with the load on another, or on the same where there is only one.
     pub fn start(workload: &str, settings: &[(&str, &str)]) -> Result<Bench, Problem> {
+        Bench::of(&Subject::usual(workload, settings))
+    }
+
+    /// Starts a server; the load is on other cores, or on the server's where there are none.
+    pub fn of(subject: &Subject<'_>) -> Result<Bench, Problem> {
         let machine = Machine::discover(&TopologySource::Live)?;
         let request = PlacementRequest {
             kind: PlacementKind::Compact,
-            server_cores: 1,
-            load_cores: Some(1),
+            server_cores: subject.cores,
+            load_cores: (subject.cores == 1).then_some(1),
             server_cpus: None,
             load_cpus: None,
             allow_shared: true,
         };
         let mut placed = machine.place(&request)?;
         (placed.clear, _) = shield::decide(shield::Asked::Auto, &machine, &placed)?;
-        let settings: Settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let settings: Settings =
+            subject.settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let catalog = Catalog::new()?;
-        let factory = catalog.workload(workload, &settings)?;
+        let factory = catalog.workload(subject.workload, &settings)?;
         let scratch = std::env::temp_dir().join(format!("corecurve-validate-{}", std::process::id()));
         std::fs::create_dir_all(&scratch)
             .map_err(|error| Problem::new(format!("cannot make a scratch directory: {error}")))?;
         let start = Start { placed: placed.clone(), seed: 1, settings: Settings::new(), scratch: scratch.clone() };
-        let running = catalog.target(TARGET, &Settings::new(), &[])?.start(&start)?;
-        Ok(Bench { running, placed, workload: workload.to_owned(), factory, trials: 0, scratch })
+        let running = catalog.target(subject.target, &Settings::new(), &[])?.start(&start)?;
+        Ok(Bench {
+            target: subject.target.to_owned(),
+            cores: subject.cores,
+            connections: subject.connections,
+            requests_per_connection: subject.requests_per_connection,
+            running,
+            placed,
+            workload: subject.workload.to_owned(),
+            factory,
+            trials: 0,
+            scratch,
+        })
     }
 
     /// The server's own process.
@@ -96,13 +136,13 @@ impl Bench {
             rep: 0,
             attempt: 0,
             trial,
-            target: TARGET.to_owned(),
+            target: self.target.clone(),
             workload: self.workload.clone(),
             placed: self.placed.clone(),
-            cores: 1,
+            cores: self.cores,
             arrival,
-            connections: None,
-            requests_per_connection: None,
+            connections: self.connections,
+            requests_per_connection: self.requests_per_connection,
             transport: TransportKind::default(),
             link: None,
             caveats: Vec::new(),

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod drift;
+mod expose;
 mod freeze;
 mod generator;
 mod lab;
@@ -39,7 +40,7 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group {
@@ -59,6 +60,11 @@ const GROUPS: [Group; 10] = [
         name: "replay",
         about: "latency of every request against a Lindley replay of the same services",
         run: replay::replay,
+    },
+    Group {
+        name: "expose",
+        about: "workloads that are said to expose an architecture do, as theory has it",
+        run: expose::expose,
     },
     Group {
         name: "adherence",

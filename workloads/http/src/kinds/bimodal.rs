@@ -29,6 +29,6 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
     }],
     build: |values| {
         let mean = values.time("mean", Nanos::MICRO..=Nanos(10_000_000))?;
-        Some(work::page(ServiceShape::Bimodal, mean, "{seed}").into())
+        Some(work::page(ServiceShape::Bimodal, mean, "{seed}", "spin").into())
     },
 };

@@ -11,16 +11,14 @@
 //! Its own blocked requests at the 99th percentile: they are 0.01 %, so an SLO there judges only the ones that suffer. Servers
 //! that hand blocking work to a pool would do better, and none here does: all call the handler where the request was read.
 
+use corecurve_core::Nanos;
 use corecurve_core::units::exact_time;
-use corecurve_core::{Nanos, Problem};
 
 use crate::kinds::{plaintext, work};
 use crate::mix::Mix;
 use crate::needs::{Needs, Suggests};
 use crate::registry::{SettingKind, WorkloadKind};
 use crate::request::Recipe;
-
-const WAYS: [&str; 2] = ["sleep", "spin"];
 
 pub(crate) const KIND: WorkloadKind = WorkloadKind {
     name: "blocker",
@@ -37,9 +35,7 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
     build: |values| {
         let block = values.time("block", Nanos::MILLI..=Nanos::SECOND);
         let one_in = values.count("one-in", 10..=1_000_000);
-        let how = values.text("how").unwrap_or_default();
-        let known = WAYS.contains(&how).then_some(how).ok_or_else(|| Problem::unknown("way", how, WAYS, ""));
-        let how = values.keep("how", known);
+        let how = work::way(values);
         let path = format!("/work?dist=fixed&mean={}&how={}&id={{id}}", exact_time(block?), how?);
         let blocked = Recipe::get(path, work::TELLING);
         Some(Mix::weighted([(one_in? as f64 - 1.0, plaintext::greeting()), (1.0, blocked)]))

@@ -91,7 +91,7 @@ fn site(mean: Nanos, visitors: usize) -> Mix {
         (0..).zip(IMAGES).map(|(i, len)| SiteFile::named(format!("support/image{i}.png"), len)).collect();
     let files: Vec<SiteFile> =
         (0..).zip(FILES).map(|(i, len)| SiteFile::named(format!("support/file{i}.bin"), len)).collect();
-    let dynamic = |halves: u64| work::page(ServiceShape::Lognormal, Nanos(mean.0 * halves / 2), "{seed}");
+    let dynamic = |halves: u64| work::page(ServiceShape::Lognormal, Nanos(mean.0 * halves / 2), "{seed}", "spin");
     let get = |file: &SiteFile| Recipe::get(format!("/{}", file.path), file.content());
     let again = |file: &SiteFile| Recipe {
         fields: format!("If-Modified-Since: {MODIFIED_TEXT}\r\n"),

@@ -9,7 +9,8 @@
 //!
 //! # What this does not show
 //! Memory: the spin touches none, so caches, NUMA and memory bandwidth do not matter to it as they would to
-//! real handlers. Blocking: it never sleeps or waits for another service.
+//! real handlers. Blocking: unless told to sleep (`how=sleep`, which leaves the core to others and shows the queues of a
+//! server alone), it never waits.
 
 use corecurve_core::units::exact_time;
 use corecurve_core::{Nanos, Problem, ServiceShape};
@@ -18,6 +19,7 @@ use crate::needs::{Needs, Suggests};
 use crate::registry::{SettingKind, WorkloadKind};
 use crate::request::Recipe;
 use crate::response::Content;
+use crate::values::Values;
 
 pub(crate) const KIND: WorkloadKind = WorkloadKind {
     name: "work",
@@ -29,6 +31,7 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
     settings: &[
         SettingKind { key: "dist", default: "exp", help: "shape of the service times: fixed, exp, bimodal, lognormal" },
         SettingKind { key: "mean", default: "200us", help: "mean service time, 1us to 1s" },
+        SettingKind { key: "how", default: "spin", help: "`spin` keeps the core, `sleep` leaves it to others" },
         SettingKind { key: "seed", default: "", help: "seed of the service times; by default each trial's own" },
     ],
     build: |values| {
@@ -36,17 +39,27 @@ pub(crate) const KIND: WorkloadKind = WorkloadKind {
         let mean = values.time("mean", Nanos::MICRO..=Nanos::SECOND);
         let seed = values.text("seed").map_or(Ok("{seed}".to_owned()), plain_number);
         let seed = values.keep("seed", seed);
-        Some(page(shape?, mean?, &seed?).into())
+        Some(page(shape?, mean?, &seed?, way(values)?).into())
     },
 };
 
 /// Every answer tells how long it took and when it was done.
 pub(crate) const TELLING: Content = Content::Service([b"\"spun_ns\":", b"\"end_ns\":"]);
 
-/// The request for a spin; a seed of `{seed}` is each trial's own.
-pub(crate) fn page(shape: ServiceShape, mean: Nanos, seed: &str) -> Recipe {
-    let path = format!("/work?dist={shape}&mean={}&seed={seed}&id={{id}}", exact_time(mean));
-    Recipe::get(path, TELLING)
+/// What a server may do while it serves.
+const WAYS: [&str; 2] = ["spin", "sleep"];
+
+/// The setting `how`, if it is one of the ways.
+pub(crate) fn way<'a>(values: &mut Values<'a>) -> Option<&'a str> {
+    let how = values.text("how").unwrap_or_default();
+    let known = WAYS.contains(&how).then_some(how).ok_or_else(|| Problem::unknown("way", how, WAYS, ""));
+    values.keep("how", known)
+}
+
+/// The request for a service time; a seed of `{seed}` is each trial's own.
+pub(crate) fn page(shape: ServiceShape, mean: Nanos, seed: &str, how: &str) -> Recipe {
+    let mean = exact_time(mean);
+    Recipe::get(format!("/work?dist={shape}&mean={mean}&how={how}&seed={seed}&id={{id}}"), TELLING)
 }
 
 fn plain_number(text: &str) -> Result<String, Problem> {
