@@ -2,6 +2,7 @@
 
 use corecurve_core::{Mode, Rate};
 
+use super::objectives::Objectives;
 use super::types::{CellFinding, Curve, Findings, MatFinding, Ratio};
 use crate::compare::Verdict;
 use crate::models::{ModelFit, ModelKind};
@@ -10,6 +11,7 @@ use crate::models::{ModelFit, ModelKind};
 /// scales, and what must be known before it is believed.
 pub(super) fn headline(findings: &Findings) -> String {
     let mut sentences = vec![answer(findings)];
+    sentences.extend(crossing(findings));
     sentences.extend(scaling(findings));
     if !findings.progress.is_complete() {
         let progress = findings.progress;
@@ -81,6 +83,16 @@ fn against(findings: &Findings, first: &CellFinding, second: &CellFinding, mat: 
             format!("followed by {}{rate}", second.label)
         }
     }
+}
+
+/// Where the order of the leader and another turns over at another limit.
+fn crossing(findings: &Findings) -> Option<String> {
+    let (cell, mat) = *leaders(findings).first()?;
+    let asked =
+        |chart: &&Objectives| chart.slos.contains(&mat.slo) && chart.lines.iter().any(|line| line.cell == cell.cell.id);
+    let chart = findings.objectives.iter().find(asked)?;
+    let pair = chart.crossing().find(|pair| [&pair.a, &pair.b].contains(&&cell.label))?;
+    Some(format!("The order depends on the limit: {}.", pair.words))
 }
 
 fn no_mat(findings: &Findings) -> String {

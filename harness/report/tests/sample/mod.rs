@@ -258,6 +258,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         curves,
         noise_floor: None,
         comparisons: Vec::new(),
+        objectives: Vec::new(),
         capacities: Vec::new(),
         caveats: Vec::new(),
         struck_out,
