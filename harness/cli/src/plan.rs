@@ -432,7 +432,9 @@ fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> Search
         let each = budget / real_turns.max(1);
         each.saturating_sub(TURN_OVERHEAD).max(Nanos::SECOND * 2)
     });
-    let default_budget = Nanos::SECOND * if quick { 15 } else { 60 };
+    // SLOs share trials, but each is settled near a rate of its own.
+    let further = cells.iter().map(|cell| cell.slos.len()).max().unwrap_or(1).saturating_sub(1) as u64;
+    let default_budget = Nanos::SECOND * if quick { 15 + 5 * further } else { 60 + 20 * further };
     let budget = share.unwrap_or(default_budget);
     // A window is a fair part of the budget, so that about a dozen trials fit.
     let shortest = (budget / 40).clamp(Nanos::MILLI * 200, Nanos::SECOND);

@@ -101,12 +101,16 @@ fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     if any_shared_cores(findings) {
         writeln!(out, "\nRatios · **shared-cores**")?;
     }
-    writeln!(out, "\n| target | cores | against | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|--:|--:|:--|")?;
+    writeln!(
+        out,
+        "\n| target | cores | against | SLO | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|:--|--:|--:|:--|"
+    )?;
     for row in &findings.comparisons {
         let ratio = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3}×", r.value));
         let ci = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3} … {:.3}", r.ci95[0], r.ci95[1]));
         let (a, b) = (escaped(&plain(&row.a.label)), escaped(&plain(&row.b.label)));
-        writeln!(out, "| {b} | {} | {a} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;
+        let slo = escaped(&row.slo.to_string());
+        writeln!(out, "| {b} | {} | {a} | {slo} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;
     }
     match &findings.noise_floor {
         Some(noise) => writeln!(out, "\nNoise floor of this machine (A/A control): {:.1} %", noise.floor * 100.0),

@@ -3,10 +3,9 @@
 use corecurve_analysis::findings::Findings;
 
 use super::Style;
-use super::paint::Paint;
+use super::paint::{Paint, width};
 use super::table::{Side, Table};
 use crate::objectives::{at, limit_words, marks, most, names, sentences, title, value};
-use crate::text::short;
 
 /// Targets whose numbers fit beside each other.
 const COLUMNS: usize = 4;
@@ -28,11 +27,13 @@ pub(super) fn objectives(findings: &Findings, style: Style) -> String {
             out += &format!(" {}\n", style.paint(Paint::Warn, "shared-cores"));
         }
         if chart.lines.len() <= COLUMNS {
-            let names: Vec<String> = names(chart).iter().map(|name| short(name, 21)).collect();
-            let columns: Vec<(&str, Side)> = [("limit", Side::Right)]
-                .into_iter()
-                .chain(names.iter().map(|name| (name.as_str(), Side::Right)))
-                .collect();
+            let room = (style.width.saturating_sub(10) / chart.lines.len().max(1)).saturating_sub(2);
+            let (names, key) = heads(names(chart), room);
+            for line in key {
+                out += &style.paragraph("   ", Paint::Faint, &line);
+            }
+            let heads = names.iter().map(|name| (name.as_str(), Side::Right));
+            let columns: Vec<(&str, Side)> = [("limit", Side::Right)].into_iter().chain(heads).collect();
             let mut table = Table::new(&columns);
             for slo in &chart.slos {
                 let row = at(chart, slo);
@@ -60,4 +61,14 @@ pub(super) fn objectives(findings: &Findings, style: Style) -> String {
         }
     }
     out
+}
+
+/// The heads of the columns: the names, or where one is too wide for its column letters and what they stand for.
+fn heads(names: Vec<String>, room: usize) -> (Vec<String>, Vec<String>) {
+    if names.iter().all(|name| width(name) <= room) {
+        return (names, Vec::new());
+    }
+    let letters: Vec<String> = ('A'..).take(names.len()).map(String::from).collect();
+    let key = letters.iter().zip(&names).map(|(letter, name)| format!("{letter}  {name}")).collect();
+    (letters, key)
 }

