@@ -42,8 +42,9 @@ pub(crate) fn sentences(chart: &Objectives) -> Vec<String> {
 }
 
 fn sentence(chart: &Objectives, pair: &ObjectivePair) -> String {
-    // Among several targets a sentence may name only one of the two.
-    let both = if chart.pairs.len() > 1 { format!("{} and {}: ", pair.a, pair.b) } else { String::new() };
+    // Among several targets, where the sentence names only one of the two.
+    let named = [&pair.a, &pair.b].into_iter().all(|name| pair.words.contains(name));
+    let both = if chart.pairs.len() > 1 && !named { format!("{} and {}: ", pair.a, pair.b) } else { String::new() };
     format!("{}.", plain_long(&format!("{both}{}", pair.words), 1_000))
 }
 

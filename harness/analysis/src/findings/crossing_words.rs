@@ -43,8 +43,12 @@ fn runs(rows: &[RatioRow]) -> Vec<Vec<&RatioRow>> {
 }
 
 fn incomparable(a: &str, b: &str, rows: &[RatioRow]) -> String {
-    let why = rows.first().map_or(String::new(), |row| format!(": {}", row.why));
-    format!("{a} and {b} can be compared at no limit{why}")
+    let named = |why: &str| match why.split_once(' ') {
+        Some(("A", rest)) => format!(": {a} {rest}"),
+        Some(("B", rest)) => format!(": {b} {rest}"),
+        _ => format!(": {why}"),
+    };
+    format!("{a} and {b} can be compared at no limit{}", rows.first().map_or(String::new(), |row| named(&row.why)))
 }
 
 /// The one thing to say of all limits.
