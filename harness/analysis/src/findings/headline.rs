@@ -2,7 +2,8 @@
 
 use corecurve_core::{Mode, Rate};
 
-use super::objectives::Objectives;
+use super::crossing_words::exact;
+use super::objectives::{Crossing, Objectives};
 use super::types::{CellFinding, Curve, Findings, MatFinding, Ratio};
 use crate::compare::Verdict;
 use crate::models::{ModelFit, ModelKind};
@@ -92,7 +93,10 @@ fn crossing(findings: &Findings) -> Option<String> {
         |chart: &&Objectives| chart.slos.contains(&mat.slo) && chart.lines.iter().any(|line| line.cell == cell.cell.id);
     let chart = findings.objectives.iter().find(asked)?;
     let pair = chart.crossing().find(|pair| [&pair.a, &pair.b].contains(&&cell.label))?;
-    Some(format!("The order depends on the limit: {}.", pair.words))
+    let Crossing { below, above, last, first, .. } = pair.crossings.first()?;
+    let again = if pair.crossings.len() > 1 { ", and that is not the only turn" } else { "" };
+    let (last, first) = (exact(last), exact(first));
+    Some(format!("The order depends on the limit: {below} leads up to {last}, {above} from {first} on{again}."))
 }
 
 fn no_mat(findings: &Findings) -> String {
