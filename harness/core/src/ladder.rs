@@ -71,7 +71,11 @@ fn ends(text: &str) -> Result<(Slo, Slo), Problem> {
         last.push(format!("{what}<{high}"));
     }
     let at = |end: &str, rules: Vec<String>| {
-        rules.join(",").parse::<Slo>().map_err(|problem| problem.at(format!("{end} end of SLO ladder `{shown}`")))
+        rules.join(",").parse::<Slo>().map_err(|problem| {
+            // What is wrong with one end is told as of any SLO; how a ladder looks is told here.
+            let help = problem.help.clone().map_or_else(|| EXAMPLE.to_owned(), |help| format!("{help}; {EXAMPLE}"));
+            problem.at(format!("{end} end of SLO ladder `{shown}`")).help(help)
+        })
     };
     Ok((at("lower", first)?, at("upper", last)?))
 }
@@ -141,7 +145,7 @@ mod tests {
         ] {
             let problem = text.parse::<Ladder>().unwrap_err();
             assert!(problem.to_string().contains(token), "{text}: {problem}");
-            assert!(problem.help.is_some(), "{text}");
+            assert!(problem.help.as_deref().is_some_and(|help| help.ends_with(EXAMPLE)), "{text}: {problem}");
         }
     }
 }
