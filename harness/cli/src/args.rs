@@ -24,7 +24,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
         corecurve demo\n  \
         corecurve mat -t thread-per-core -w plaintext -c 1 --slo 'p99<5ms'\n  \
         corecurve sweep -t thread-per-core,nginx -w plaintext -c pow2 --slo 'p99<10x'\n  \
-        corecurve sweep -t sim:partitioned,sim:mmc -c 1,2,4,8,16 --slo 'p99<10x'\n\n\
+        corecurve sweep -t sim:partitioned,sim:mmc -c 1,2,4,8,16 --slo 'p99<10x'\n  \
+        corecurve sweep -t thread-per-core,work-stealing -w work -c 2 --slo 'p99<5x..100x'\n\n\
         HTTP/1.1 over TCP only: TLS and HTTP/2 are out of scope.\n\
         Exit codes: 0 done · 1 could not run · 2 wrong use or spec · 3 ran, but no valid result · 4 gate failed · \
         130 interrupted, partial results saved"
@@ -91,7 +92,8 @@ pub struct SpecArgs {
     /// CPUs of the load generator, for `--placement explicit`
     #[arg(long, value_name = "CPULIST")]
     pub load_cpus: Option<String>,
-    /// Objective, e.g. `p99<5ms`, `p99<10x`, `p99.9<20ms,errors<0.1%` (repeatable) [default: p99<5ms]
+    /// Objective, e.g. `p99<5ms`, `p99<10x`, `p99.9<20ms,errors<0.1%` (repeatable), or a ladder of them: `p99<1.5x..100x` is
+    /// 1.5, 2, 3, 5, 10, … 100 times the no-load mean, `p99<1ms..50ms` the same in time [default: p99<5ms]
     #[arg(long, value_name = "RULES")]
     pub slo: Vec<String>,
     /// Offered rate per second, e.g. 50k (for `run`)

@@ -3,8 +3,8 @@
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, Checks, CpuId, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem, Problems,
-    Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, Checks, CpuId, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem,
+    Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -141,18 +141,25 @@ impl Axes {
         }
         let placements = or_default(&spec.placement, PlacementKind::Compact.name());
         let placements = placements.iter().filter_map(|name| problems.take(name.parse())).collect();
-        let slos: Vec<Slo> =
-            or_default(&spec.slo, "p99<5ms").iter().filter_map(|text| problems.take(text.parse::<Slo>())).collect();
+        let asked = or_default(&spec.slo, "p99<5ms");
+        let slos = asked.iter().filter_map(|text| problems.take(text.parse::<Ladder>())).flat_map(|ladder| ladder.0);
+        let slos: Vec<Slo> = slos.collect();
         let mut distinct: Vec<Slo> = Vec::new();
         for slo in slos {
             if distinct.contains(&slo) {
-                problems.0.push(Problem::new(format!("SLO `{slo}` is given twice")).help("give each SLO once"));
+                problems.0.push(
+                    Problem::new(format!("SLO `{slo}` is given twice"))
+                        .help("give each SLO once; the steps of a ladder such as `p99<1.5x..100x` count"),
+                );
             } else {
                 distinct.push(slo);
             }
         }
         if distinct.len() > 16 {
-            problems.0.push(Problem::new(format!("{} SLOs are too many", distinct.len())).help("give at most 16"));
+            problems.0.push(
+                Problem::new(format!("{} SLOs are too many", distinct.len()))
+                    .help("give at most 16; each step of a ladder such as `p99<1.5x..100x` is one"),
+            );
         }
         let arrival = spec.arrival.as_deref().map(|text| text.parse::<ArrivalKind>().map_err(|p| p.at("--arrival")));
         let arrival = problems.take(arrival.transpose()).flatten().unwrap_or_default();
@@ -425,7 +432,9 @@ fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> Search
         let each = budget / real_turns.max(1);
         each.saturating_sub(TURN_OVERHEAD).max(Nanos::SECOND * 2)
     });
-    let default_budget = Nanos::SECOND * if quick { 15 } else { 60 };
+    // SLOs share trials, but each is settled near a rate of its own.
+    let further = cells.iter().map(|cell| cell.slos.len()).max().unwrap_or(1).saturating_sub(1) as u64;
+    let default_budget = Nanos::SECOND * if quick { 15 + 5 * further } else { 60 + 20 * further };
     let budget = share.unwrap_or(default_budget);
     // A window is a fair part of the budget, so that about a dozen trials fit.
     let shortest = (budget / 40).clamp(Nanos::MILLI * 200, Nanos::SECOND);

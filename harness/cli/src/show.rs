@@ -72,7 +72,7 @@ pub fn headline(plan: &Plan, machine: &Machine) -> Vec<String> {
     let network = plan.cells.iter().find_map(|cell| cell.network);
     let network = network.map_or(String::new(), |network| format!(" on {network}"));
     let searching = plan.cells.iter().any(|cell| cell.mode == Mode::Search);
-    let goal = if searching { format!("MAT with {}", slos.join(" and ")) } else { "one rate".to_owned() };
+    let goal = if searching { format!("MAT with {}", objectives(&slos)) } else { "one rate".to_owned() };
     let control = plan.cells.iter().filter(|cell| cell.control).count();
     let cells = plan.cells.len() - control;
     let duration = match plan.expected {
@@ -90,6 +90,14 @@ pub fn headline(plan: &Plan, machine: &Machine) -> Vec<String> {
             plural(plan.order.len(), "turn"),
         ),
     ]
+}
+
+/// All of them, or of a long ladder the first and the last.
+fn objectives(slos: &[String]) -> String {
+    match slos {
+        [first, .., last] if slos.len() > 4 => format!("{} SLOs, {first} to {last}", slos.len()),
+        _ => slos.join(" and "),
+    }
 }
 
 fn what(cell: &Cell) -> String {

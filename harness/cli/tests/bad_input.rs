@@ -183,6 +183,11 @@ fn command_line() {
         (&["mat", "-t", T, "--slo", "p99<0.1x"], 2, &["multiple"]),
         (&["mat", "-t", T, "--slo", "p99<5ms,errors<2"], 2, &["errors<2"]),
         (&["mat", "-t", T, "--slo", "p99<5ms", "--slo", "p99<5ms"], 2, &["twice"]),
+        (&["mat", "-t", T, "--slo", "p99<1..100x"], 2, &["lower end of SLO ladder"]),
+        (&["mat", "-t", T, "--slo", "p99<10x..2x"], 2, &["does not rise"]),
+        (&["mat", "-t", T, "--slo", "p99<1ms..10x"], 2, &["from a time to a multiple"]),
+        (&["mat", "-t", T, "--slo", "p99<2x..5x", "--slo", "p99<3x"], 2, &["`p99<3x` is given twice"]),
+        (&["mat", "-t", T, "--slo", "p99<1.1x..100000x"], 2, &["too many", "each step of a ladder"]),
         // Runs, baselines, gates, serve.
         (&["report", "no-such-run"], 1, &["no-such-run", "help"]),
         (&["compare", "a", "b"], 1, &["`a`"]),

@@ -11,6 +11,7 @@ fn main() -> std::io::Result<()> {
     let dir = PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| ".".into()));
     for (name, findings) in [
         ("sweep", sample::sweep()),
+        ("ladder", sample::ladder()),
         ("demo", sample::demo()),
         ("fixed", sample::fixed()),
         ("hostile", sample::hostile()),

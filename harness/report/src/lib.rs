@@ -11,6 +11,7 @@ pub mod groups;
 pub mod html;
 pub mod json;
 pub mod markdown;
+mod objectives;
 pub mod terminal;
 pub mod text;
 

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use corecurve_analysis::findings::Findings;
+use corecurve_analysis::findings::{Findings, Objectives};
 
 use crate::exporter::Exporter;
 use crate::groups::{Group, Row, any_shared_cores, groups};
+use crate::objectives::{at, limit_words, marks, names, sentences, title, value};
 use crate::text::{command, count, plain, plain_long, rate, relative_interval, share, time, times};
 
 /// `report.md`.
@@ -21,6 +22,7 @@ impl Exporter for Markdown {
         for group in groups(findings) {
             table(&group, out)?;
         }
+        findings.objectives.iter().try_for_each(|chart| objectives(chart, out))?;
         ratios(findings, out)?;
         struck_out(findings, out)?;
         foot(findings, out)
@@ -73,6 +75,25 @@ fn cells(row: &Row<'_>) -> [String; 10] {
     ]
 }
 
+/// What each target carries at each limit, and who carries more where.
+fn objectives(chart: &Objectives, out: &mut dyn Write) -> io::Result<()> {
+    let (simulated, shared_cores) = marks(chart);
+    let simulated = if simulated { " · **simulated** in virtual time, not measured" } else { "" };
+    let shared = if shared_cores { " · **shared-cores**" } else { "" };
+    writeln!(out, "\nMAT against the objective: {}{simulated}{shared}\n", escaped(&title(chart)))?;
+    let names: Vec<String> = names(chart).iter().map(|name| escaped(name)).collect();
+    writeln!(out, "| limit | {} |\n|--:|{}", names.join(" | "), "--:|".repeat(names.len()))?;
+    for slo in &chart.slos {
+        let cells: Vec<String> = at(chart, slo).into_iter().map(value).collect();
+        writeln!(out, "| {} | {} |", limit_words(slo), cells.join(" | "))?;
+    }
+    writeln!(out)?;
+    for sentence in sentences(chart) {
+        writeln!(out, "- {}", escaped(&sentence))?;
+    }
+    chart.notes.iter().try_for_each(|note| writeln!(out, "- Note: {}", escaped(&plain_long(note, 400))))
+}
+
 fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     if findings.comparisons.is_empty() {
         return Ok(());
@@ -80,12 +101,16 @@ fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     if any_shared_cores(findings) {
         writeln!(out, "\nRatios · **shared-cores**")?;
     }
-    writeln!(out, "\n| target | cores | against | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|--:|--:|:--|")?;
+    writeln!(
+        out,
+        "\n| target | cores | against | SLO | MAT ratio | 95 % CI | verdict |\n|:--|--:|:--|:--|--:|--:|:--|"
+    )?;
     for row in &findings.comparisons {
         let ratio = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3}×", r.value));
         let ci = row.ratio.map_or_else(|| "—".into(), |r| format!("{:.3} … {:.3}", r.ci95[0], r.ci95[1]));
         let (a, b) = (escaped(&plain(&row.a.label)), escaped(&plain(&row.b.label)));
-        writeln!(out, "| {b} | {} | {a} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;
+        let slo = escaped(&row.slo.to_string());
+        writeln!(out, "| {b} | {} | {a} | {slo} | {ratio} | {ci} | {} |", row.cores, row.verdict.name())?;
     }
     match &findings.noise_floor {
         Some(noise) => writeln!(out, "\nNoise floor of this machine (A/A control): {:.1} %", noise.floor * 100.0),

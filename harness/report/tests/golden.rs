@@ -25,6 +25,7 @@ fn fits(text: &str, width: usize) {
 fn terminal_tables() {
     for (name, text) in [
         ("sweep", terminal::sweep(&sample::sweep(), Style::PLAIN)),
+        ("ladder", terminal::sweep(&sample::ladder(), Style::PLAIN)),
         ("demo", terminal::sweep(&sample::demo(), Style::PLAIN)),
         ("hostile", terminal::sweep(&sample::hostile(), Style::PLAIN)),
         ("compare", terminal::compare(&sample::comparison(), Style::PLAIN)),
@@ -122,6 +123,7 @@ fn files() {
         insta::assert_snapshot!(format!("hostile-{extension}"), export(&sample::hostile(), extension));
     }
     insta::assert_snapshot!("sweep-md", export(&sample::sweep(), "md"));
+    insta::assert_snapshot!("ladder-md", export(&sample::ladder(), "md"));
 }
 
 #[test]

@@ -65,6 +65,23 @@ fn the_same_findings_give_the_same_page_and_it_is_small() {
 }
 
 #[test]
+fn the_objective_has_a_section_where_a_question_was_asked_at_several_limits() {
+    let without = page(&sample::sweep());
+    assert!(!without.contains("id=\"objectives\""));
+    let page = page(&sample::ladder());
+    assert!(page.contains("<h2 id=\"objectives\">MAT against the objective</h2>"));
+    assert!(page.contains(">cross near 18.4x<"), "the crossing is marked in the drawing");
+    assert!(page.contains("they cross between 10x and 30x, near 18.4x."));
+    let (mat, objectives, load) = (page.find("id=\"mat\""), page.find("id=\"objectives\""), page.find("id=\"load\""));
+    assert!(mat < objectives && objectives < load);
+    let section = between(&page, "<h2 id=\"objectives\"", "<h2 id=\"load\"")[0];
+    assert!(section.contains("<small>min-load-fails</small>") && section.contains("≥ "), "struck out with the reason");
+    assert!(section.contains("theory") && section.contains("var(--oracle)"));
+    let first = section.find("they cross").unwrap();
+    assert!(first < section.find("carries more at every limit").unwrap(), "pairs that cross come first");
+}
+
+#[test]
 fn every_section_and_every_mark_is_there() {
     let page = page(&sample::demo());
     for id in ["mat", "ratios", "load", "percentiles", "why", "models", "trials", "method"] {

@@ -1,7 +1,7 @@
 //! Is B better than A? Ratios of medians with intervals, judged against chance and against the measured noise floor.
 
 mod gate;
-mod judge;
+pub(crate) mod judge;
 mod runs;
 pub mod spread;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use corecurve_core::{CellId, QueueLaw, SCHEMA};
 
 use super::caveats::{run_caveats, struck_out};
 use super::cells::cell_findings;
+use super::crossings::objectives;
 use super::curves::curves;
 use super::generator::held_against_capacity;
 use super::headline::headline;
@@ -34,6 +35,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
     let curves = curves(&cells, mix(seed, 2));
     let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
     let comparisons = comparisons(&cells, &spreads, noise_floor.as_ref(), mix(seed, 4));
+    let objectives = objectives(&cells, laws, &spreads, noise_floor.as_ref(), mix(seed, 5));
     let mut findings = Findings {
         schema: SCHEMA,
         headline: String::new(),
@@ -54,6 +56,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         curves,
         noise_floor,
         comparisons,
+        objectives,
         capacities: run.capacities.clone(),
         caveats: Vec::new(),
         notes: run.notes.clone(),

@@ -2,6 +2,8 @@
 
 use corecurve_core::{Mode, Rate};
 
+use super::crossing_words::exact;
+use super::objectives::{Crossing, Objectives};
 use super::types::{CellFinding, Curve, Findings, MatFinding, Ratio};
 use crate::compare::Verdict;
 use crate::models::{ModelFit, ModelKind};
@@ -10,6 +12,7 @@ use crate::models::{ModelFit, ModelKind};
 /// scales, and what must be known before it is believed.
 pub(super) fn headline(findings: &Findings) -> String {
     let mut sentences = vec![answer(findings)];
+    sentences.extend(crossing(findings));
     sentences.extend(scaling(findings));
     if !findings.progress.is_complete() {
         let progress = findings.progress;
@@ -81,6 +84,19 @@ fn against(findings: &Findings, first: &CellFinding, second: &CellFinding, mat: 
             format!("followed by {}{rate}", second.label)
         }
     }
+}
+
+/// Where the order of the leader and another turns over at another limit.
+fn crossing(findings: &Findings) -> Option<String> {
+    let (cell, mat) = *leaders(findings).first()?;
+    let asked =
+        |chart: &&Objectives| chart.slos.contains(&mat.slo) && chart.lines.iter().any(|line| line.cell == cell.cell.id);
+    let chart = findings.objectives.iter().find(asked)?;
+    let pair = chart.crossing().find(|pair| [&pair.a, &pair.b].contains(&&cell.label))?;
+    let Crossing { below, above, last, first, .. } = pair.crossings.first()?;
+    let again = if pair.crossings.len() > 1 { ", and that is not the only turn" } else { "" };
+    let (last, first) = (exact(last), exact(first));
+    Some(format!("The order depends on the limit: {below} leads up to {last}, {above} from {first} on{again}."))
 }
 
 fn no_mat(findings: &Findings) -> String {

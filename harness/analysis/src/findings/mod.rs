@@ -6,11 +6,14 @@
 mod analyse;
 mod caveats;
 mod cells;
+mod crossing_words;
+mod crossings;
 mod curves;
 mod generator;
 mod headline;
 mod machine;
 mod mats;
+mod objectives;
 mod oracle_line;
 mod run_data;
 pub(crate) mod spreads;
@@ -21,7 +24,9 @@ mod tests;
 mod types;
 
 pub use analyse::{analyse, analyse_with_laws};
+pub use crossing_words::{exact, limit};
 pub use generator::{NEAR, Perturbation, Side};
+pub use objectives::{Crossing, ObjectiveLine, ObjectivePair, ObjectivePoint, Objectives, limit_of};
 pub use run_data::RunData;
 pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::generator::Perturbation;
+use super::objectives::Objectives;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
@@ -36,6 +37,9 @@ pub struct Findings {
     pub noise_floor: Option<NoiseFloor>,
     /// Ratios between series at the same cores, workload, placement and SLO, relative to the first target.
     pub comparisons: Vec<RatioRow>,
+    /// MAT against the objective, where a question was asked at several limits.
+    #[serde(default)]
+    pub objectives: Vec<Objectives>,
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,

@@ -16,7 +16,8 @@ pub fn erlang_c(servers: usize, erlangs: f64) -> f64 {
 /// P(sojourn > t) in M/M/c with `mu` services per second and server at `rate_per_s`; one when overloaded.
 ///
 /// P(T>t) = e^{−μt} \[1 + C·(1 − e^{−μt·d})/d\], d = c − 1 − λ/μ (Gross & Harris, section 2.3). At d = 0 the
-/// quotient is μt: `exp_m1` carries it through the removable singularity.
+/// quotient is μt: `exp_m1` carries it through the removable singularity. Below zero the factors are exchanged, since
+/// e^{−μt·d} leaves the range of a number where e^{−μt} falls out of it at the other end.
 pub fn mmc_sojourn_tail(mu: f64, servers: usize, rate_per_s: f64, t_s: f64) -> f64 {
     let erlangs = rate_per_s / mu;
     if erlangs >= servers as f64 {
@@ -24,8 +25,12 @@ pub fn mmc_sojourn_tail(mu: f64, servers: usize, rate_per_s: f64, t_s: f64) -> f
     }
     let x = mu * t_s;
     let d = servers as f64 - 1.0 - erlangs;
-    let quotient = if (d * x).abs() < 1e-12 { x } else { -(-d * x).exp_m1() / d };
-    ((-x).exp() * (1.0 + erlang_c(servers, erlangs) * quotient)).min(1.0)
+    let waited = match d * x {
+        near_zero if near_zero.abs() < 1e-12 => (-x).exp() * x,
+        dx if dx > 0.0 => (-x).exp() * -(-dx).exp_m1() / d,
+        dx => (-(1.0 + d) * x).exp() * dx.exp_m1() / d,
+    };
+    ((-x).exp() + erlang_c(servers, erlangs) * waited).min(1.0)
 }
 
 /// P(sojourn > t) of an M/M/1 link with `link_mu` per second followed by M/M/c: the two sojourns are independent
@@ -82,6 +87,18 @@ mod tests {
         let at = |rate: f64| mmc_sojourn_tail(1.0, 4, rate, 2.0);
         assert!((at(3.0) - at(3.0 + 1e-9)).abs() < 1e-8);
         assert!((at(3.0) - at(3.0 - 1e-9)).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_limit_of_thousands_of_services_is_no_overflow() {
+        for (rate, t) in [(0.995, 1_000.0), (0.9999, 50_000.0), (0.5, 5_000.0)] {
+            let known = (-(1.0f64 - rate) * t).exp();
+            let tail = mmc_sojourn_tail(1.0, 1, rate, t);
+            assert!((tail - known).abs() <= 1e-9 * known, "{rate} {t}: {tail} {known}");
+        }
+        // So loaded, sixteen servers keep an operation waiting far longer than they serve it.
+        let tail = mmc_sojourn_tail(1.0, 16, 15.999, 2_000.0);
+        assert!((tail / (erlang_c(16, 15.999) * (-2.0f64).exp() / 0.999) - 1.0).abs() < 1e-6, "{tail}");
     }
 
     #[test]

@@ -73,8 +73,10 @@ pub(super) enum Want {
     Hopeless,
 }
 
-/// Most trials of one search, whatever the budget.
+/// Most trials of a search at one SLO, whatever the budget.
 const MOST_TRIALS: usize = 80;
+/// So many more for each further SLO: trials are shared, but each has a place of its own where it is settled.
+const MORE_TRIALS: usize = 40;
 /// Share of the budget the no-load trials may take.
 const NO_LOAD_SHARE: f64 = 0.15;
 /// Most no-load trials.
@@ -308,7 +310,7 @@ impl MatSearch {
     /// The next trial: for the goal that asks for the shortest, so that a costly one does not starve the others; then the
     /// confirmations; `None` when all is done or paid out.
     fn next_trial(&self, goals: &[Goal], reference: Option<Reference>) -> Option<Step> {
-        if self.seen.len() >= MOST_TRIALS {
+        if self.seen.len() >= MOST_TRIALS + MORE_TRIALS * self.slos.len().saturating_sub(1) {
             return None;
         }
         let purse = Purse::new(&self.settings, &self.seen);

@@ -113,9 +113,11 @@ fn specs() -> Vec<Listed> {
 }
 
 /// Example specs by file name.
-pub const SPECS: [(&str, &str); 4] = [
+pub const SPECS: [(&str, &str); 6] = [
     ("smoke.toml", include_str!("../../../../specs/smoke.toml")),
     ("web-scaling.toml", include_str!("../../../../specs/web-scaling.toml")),
     ("service-times.toml", include_str!("../../../../specs/service-times.toml")),
     ("sim-architectures.toml", include_str!("../../../../specs/sim-architectures.toml")),
+    ("slo-ladder.toml", include_str!("../../../../specs/slo-ladder.toml")),
+    ("slo-ladder-web.toml", include_str!("../../../../specs/slo-ladder-web.toml")),
 ];

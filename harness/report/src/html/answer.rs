@@ -172,10 +172,10 @@ pub(super) fn ratios(findings: &Findings) -> Markup {
                 }
             }
             div .scroll tabindex="0" { table {
-                thead { tr { th { "target" } th .n { "cores" } th { "against" } th .n { "MAT ratio" } th .n { "95 % CI" } th { "verdict" } th { "why" } } }
+                thead { tr { th { "target" } th .n { "cores" } th { "against" } th { "SLO" } th .n { "MAT ratio" } th .n { "95 % CI" } th { "verdict" } th { "why" } } }
                 tbody { @for row in &findings.comparisons {
                     tr {
-                        td .name { (plain(&row.b.label)) } td .n { (row.cores) } td .name { (plain(&row.a.label)) }
+                        td .name { (plain(&row.b.label)) } td .n { (row.cores) } td .name { (plain(&row.a.label)) } td { (row.slo) }
                         td .n .strong { (row.ratio.map_or("—".into(), |r| format!("{:.3}×", r.value))) }
                         td .n { (row.ratio.map_or("—".into(), |r| format!("{:.3} … {:.3}", r.ci95[0], r.ci95[1]))) }
                         td { (row.verdict.name()) } td .why { small { (plain_long(&row.why, 300)) } }

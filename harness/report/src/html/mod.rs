@@ -10,6 +10,7 @@ mod figure;
 mod fits;
 mod latency;
 mod method;
+mod objectives;
 mod palette;
 mod trials;
 mod why;
@@ -43,11 +44,12 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let (groups, names) = (groups(findings), Legend::of(findings));
     let mut gathered = figure::Gathered::default();
     let throughput = answer::throughput(&groups, &names, &mut gathered)?;
+    let objectives = objectives::objectives(findings, &names, &mut gathered)?;
     let load = latency::against_load(findings, &names, &mut gathered)?;
     let spectrum = latency::spectrum(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
-    let sections = [
-        ("mat", "Throughput", throughput),
+    let objectives = objectives.map(|body| ("objectives", "MAT against the objective", body));
+    let rest = [
         ("load", "Latency against offered load", load),
         ("percentiles", "Percentiles", spectrum),
         ("why", "Why", why::why(findings, &groups, &names)),
@@ -55,6 +57,8 @@ fn page(findings: &Findings) -> io::Result<Markup> {
         ("trials", "Trial by trial", trials::trials(findings)),
         ("method", "Machine and method", method),
     ];
+    let sections: Vec<(&str, &str, Markup)> =
+        [("mat", "Throughput", throughput)].into_iter().chain(objectives).chain(rest).collect();
     let points = gathered.json()?;
     Ok(html! {
         (DOCTYPE)

@@ -44,6 +44,10 @@ pub(super) fn rows(rows: &[RatioRow], tell_against: bool, style: Style) -> Strin
     if tell_against {
         columns.push(("against", Side::Left));
     }
+    let tell_slo = rows.iter().any(|row| row.slo != rows[0].slo);
+    if tell_slo {
+        columns.push(("SLO", Side::Left));
+    }
     columns.extend([
         ("base", Side::Right),
         ("MAT", Side::Right),
@@ -56,6 +60,9 @@ pub(super) fn rows(rows: &[RatioRow], tell_against: bool, style: Style) -> Strin
         let mut cells = vec![(plain(&row.b.label), Paint::Plain), (row.cores.to_string(), Paint::Plain)];
         if tell_against {
             cells.push((plain(&row.a.label), Paint::Plain));
+        }
+        if tell_slo {
+            cells.push((row.slo.to_string(), Paint::Plain));
         }
         cells.push((rate(row.a.mat_per_s), Paint::Plain));
         cells.push((rate(row.b.mat_per_s), Paint::Plain));

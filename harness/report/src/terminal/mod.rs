@@ -5,6 +5,7 @@
 mod capacity;
 mod compare;
 mod lists;
+mod objectives;
 mod paint;
 mod progress;
 mod sweep;

@@ -20,6 +20,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
         out += &heading(&group, style);
         out += &table(&group, style);
     }
+    out += &super::objectives::objectives(findings, style);
     out += &ratios(findings, style);
     out += &scaling(findings, style);
     out += &generator(findings, style);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "made for tests, where a panic is how one fails")]
 
 mod curves;
+mod ladder;
 
 use corecurve_analysis::compare::{RatioRow, RatioSide, RunComparison, Verdict};
 use corecurve_analysis::findings::*;
@@ -68,6 +69,13 @@ pub fn sweep() -> Findings {
         "no hardware counters here: perf_event_paranoid = 4".into(),
     ];
     findings.comparisons = comparisons(&findings);
+    findings
+}
+
+/// As [`sweep`], with a ladder of limits on 16 cores.
+pub fn ladder() -> Findings {
+    let mut findings = sweep();
+    findings.objectives = ladder::objectives(&findings.cells[12..15]);
     findings
 }
 
@@ -146,6 +154,7 @@ pub fn hostile() -> Findings {
         curve.label = HOSTILE[5].to_owned();
         curve.series.target = HOSTILE[5].to_owned();
     }
+    findings.objectives = ladder::objectives(&findings.cells[0..3]);
     findings.headline = HOSTILE.join(" ");
     findings.caveats = HOSTILE.map(str::to_owned).to_vec();
     findings.notes = findings.caveats.clone();
@@ -258,6 +267,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         curves,
         noise_floor: None,
         comparisons: Vec::new(),
+        objectives: Vec::new(),
         capacities: Vec::new(),
         caveats: Vec::new(),
         struck_out,

@@ -13,6 +13,8 @@ pub enum Unit {
     Time,
     /// Percentiles, placed by their number of nines.
     Nines,
+    /// Multiples: `10x`.
+    Multiple,
 }
 
 /// One axis of a drawing.
@@ -75,6 +77,24 @@ impl Axis {
         Axis { title: "server cores".into(), range, ticks, log: true }
     }
 
+    /// Logarithmic, with a mark at the values themselves, as far as there is room; a little air at both ends.
+    pub fn marked_log(title: &str, unit: Unit, values: &[f64], most_ticks: usize) -> Axis {
+        let (lo, hi) = values.iter().fold((f64::MAX, 0.0_f64), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        let (lo, hi) = if hi > 0.0 && lo > 0.0 { (lo.log10(), hi.log10()) } else { (0.0, 1.0) };
+        let air = 0.04 * (hi - lo).max(0.1);
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let gap = 0.999 * (hi - lo) / most_ticks.max(1) as f64;
+        let mut ticks: Vec<(f64, String)> = Vec::new();
+        for value in sorted.into_iter().rev() {
+            if ticks.last().is_none_or(|(nearest, _)| nearest - value.log10() >= gap) {
+                ticks.push((value.log10(), label(unit, value)));
+            }
+        }
+        ticks.reverse();
+        Axis { title: title.into(), range: (lo - air, hi + air), ticks, log: true }
+    }
+
     /// Percentiles from the median to `most` (0.9999 → four nines), evenly by nines.
     pub fn percentiles(most: f64) -> Axis {
         let known = [(0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"), (0.99999, "99.999")];
@@ -110,6 +130,7 @@ pub fn nines(quantile: f64) -> f64 {
 fn label(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Count | Unit::Nines => short(value),
+        Unit::Multiple => format!("{}x", short(value)),
         Unit::Rate if value == 0.0 => "0".into(),
         Unit::Rate => compact(&Rate(value).to_string()),
         Unit::Time => compact(&Nanos(value.round() as u64).to_string()),
@@ -191,6 +212,17 @@ mod tests {
         let gaps: Vec<f64> = axis.ticks.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         assert!(gaps.iter().all(|gap| (gap - gaps[0]).abs() < 1e-9), "{gaps:?}");
         assert!(axis.ends().0 < 1.0 && axis.ends().1 > 8.0);
+    }
+
+    #[test]
+    fn limits_are_marked_where_they_are() {
+        let ladder = [1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
+        let axis = Axis::marked_log("limit", Unit::Multiple, &ladder, 12);
+        assert_eq!(labels(&axis), ["1.5x", "2x", "3x", "5x", "10x", "20x"]);
+        let axis = Axis::marked_log("limit", Unit::Time, &[1.2e6, 1.5e6, 5e6, 1e7], 4);
+        assert_eq!(labels(&axis), ["1.5 ms", "5 ms", "10 ms"], "those near each other share a mark");
+        assert!(axis.ends().0 < 1.2e6 && axis.ends().1 > 1e7);
+        assert!(Axis::marked_log("none", Unit::Time, &[], 4).range.1 > 0.0);
     }
 
     #[test]

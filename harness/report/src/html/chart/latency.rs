@@ -9,6 +9,9 @@ use crate::text::{small_share, time};
 use corecurve_analysis::findings::{CellFinding, LoadPoint};
 use corecurve_core::{Purpose, Quantile, Rate};
 
+/// SLOs whose words have room beside each other.
+const FEW: usize = 3;
+
 /// Draws one cell. `None` when it has no open-loop trial.
 ///
 /// # Errors
@@ -27,12 +30,16 @@ pub fn latency(cell: &CellFinding, series: usize, frame: Frame) -> io::Result<Op
     let furthest = points.iter().map(|p| p.offered_per_s).fold(0.0, f64::max);
     let x = Axis::from_zero("offered", Unit::Rate, furthest, 4);
     draw(frame, &x, &y, |canvas| {
+        // The lines of a ladder lie too close for a word each: only its ends are named.
+        let many = cell.mats.len() > FEW;
+        let ends = [limits.iter().copied().fold(f64::MAX, f64::min), limits.iter().copied().fold(0.0, f64::max)];
         for (limit, mat) in limits.iter().zip(&cell.mats) {
-            canvas.level(*limit, Ink::Limit, Dash::Dashed, &mat.slo.to_string())?;
+            let word = if many && !ends.contains(limit) { String::new() } else { mat.slo.to_string() };
+            canvas.level(*limit, Ink::Limit, Dash::Dashed, &word)?;
         }
         for mat in cell.mats.iter().filter(|mat| mat.valid) {
             let Some(per_s) = mat.mat_per_s else { continue };
-            canvas.post(per_s, Ink::Text, Dash::Solid, "MAT")?;
+            canvas.post(per_s, Ink::Text, Dash::Solid, if many { "" } else { "MAT" })?;
         }
         oracle(canvas, cell)?;
         percentile(canvas, &points, series, Dash::Dotted, |point| point.p50)?;
