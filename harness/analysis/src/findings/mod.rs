@@ -13,6 +13,7 @@ mod machine;
 mod mats;
 mod oracle_line;
 mod run_data;
+mod shares;
 pub(crate) mod spreads;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -23,6 +24,7 @@ mod types;
 pub use analyse::{analyse, analyse_with_laws};
 pub use generator::{NEAR, Perturbation, Side};
 pub use run_data::RunData;
+pub use shares::{JudgedShares, ShareFinding, ShareVerdict, Spread, judge, nearest, shares_of};
 pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,
     OracleLine, Progress, Ratio, RunIdentity, SeriesKey, StruckOut,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::generator::Perturbation;
+use super::shares::ShareFinding;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
@@ -39,6 +40,9 @@ pub struct Findings {
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,
+    /// Each worker's share of connections and requests at every MAT and given rate, against what chance gives.
+    #[serde(default)]
+    pub shares: Vec<ShareFinding>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.
