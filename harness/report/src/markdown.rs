@@ -1,5 +1,6 @@
 //! Markdown that pastes into an issue: the answer, the table, what was struck out, how to repeat it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use corecurve_analysis::findings::Findings;
@@ -21,6 +22,7 @@ impl Exporter for Markdown {
         for group in groups(findings) {
             table(&group, out)?;
         }
+        shares(findings, out)?;
         ratios(findings, out)?;
         struck_out(findings, out)?;
         foot(findings, out)
@@ -71,6 +73,25 @@ fn cells(row: &Row<'_>) -> [String; 10] {
         times(mat.speedup.map(|ratio| ratio.value)),
         share(mat.efficiency.map(|ratio| ratio.value)),
     ]
+}
+
+/// A line for each cell whose target told what its workers did; one for all whose target did not.
+fn shares(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if findings.shares.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nShares of workers\n")?;
+    let mut silent = BTreeSet::new();
+    for found in &findings.shares {
+        let words = escaped(&plain_long(&found.judged.words, 400));
+        if found.judged.dealing.is_none() {
+            silent.insert(words);
+            continue;
+        }
+        let slo = found.slo.map_or_else(|| "the given rate".to_owned(), |slo| format!("the MAT, {slo}"));
+        writeln!(out, "- {} at {}: {words}", escaped(&plain(&found.cell.0)), escaped(&slo))?;
+    }
+    silent.iter().try_for_each(|words| writeln!(out, "- {words}"))
 }
 
 fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {

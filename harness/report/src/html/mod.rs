@@ -11,6 +11,7 @@ mod fits;
 mod latency;
 mod method;
 mod palette;
+mod shares;
 mod trials;
 mod why;
 
@@ -45,12 +46,13 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let throughput = answer::throughput(&groups, &names, &mut gathered)?;
     let load = latency::against_load(findings, &names, &mut gathered)?;
     let spectrum = latency::spectrum(findings, &groups, &names, &mut gathered)?;
+    let why = why::why(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
     let sections = [
         ("mat", "Throughput", throughput),
         ("load", "Latency against offered load", load),
         ("percentiles", "Percentiles", spectrum),
-        ("why", "Why", why::why(findings, &groups, &names)),
+        ("why", "Why", why),
         ("models", "Models", fits::fits(findings, &names)),
         ("trials", "Trial by trial", trials::trials(findings)),
         ("method", "Machine and method", method),

@@ -6,4 +6,5 @@ pub mod canvas;
 pub mod curve;
 pub mod ink;
 pub mod latency;
+pub mod shares;
 pub mod spectrum;
