@@ -8,9 +8,10 @@ use std::path::Path;
 use corecurve_analysis::RunData;
 use corecurve_analysis::findings::analyse;
 use corecurve_core::{
-    Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, Counts, CpuId, ErrorClass, Event, Interval,
+    Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, Counts, CpuId, Dealing, ErrorClass, Event, Interval,
     LimitCount, Mat, MatKind, MatRecord, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose,
-    Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Slo, TrialRecord, Turn,
+    Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Shares, Slo, TrialRecord, Turn,
+    WorkerShare, WorkerShares,
 };
 use serde_json::{Map, Value, json};
 
@@ -131,6 +132,7 @@ fn documented(name: &str, sample: &Value) {
             "errors",
             "unanswered",
             "replay",
+            "shares",
             "load_cpu_s",
             "adherence",
             "transport",
@@ -194,6 +196,11 @@ fn trial() -> TrialRecord {
         load_cpu_s: Some(0.3),
         adherence: Some(Adherence { within_ns: Nanos(50_000), free: 9, on_time: 8 }),
         replay: Some(Replay { count: 9, service_mean_ns: 2e5, error_p50_ns: -5, error_p99_ns: 900 }),
+        shares: Some(Shares::Told(WorkerShares {
+            dealing: Dealing::Hash,
+            span_s: 1.1,
+            workers: vec![WorkerShare { cpu: Some(CpuId(1)), ..WorkerShare::default() }],
+        })),
         valid: false,
         invalid_reasons: vec![Reason::new(Rule::Steal, "2 %")],
         caveats: vec!["no PMU".to_owned()],
@@ -333,6 +340,13 @@ fn trials_are_documented_with_and_without_the_sums_of_exports() {
     event.as_object_mut().unwrap().insert("errors".to_owned(), json!(10));
     event.as_object_mut().unwrap().insert("unanswered".to_owned(), json!(0));
     documented("trial", &event);
+    for dealing in [Dealing::Hash, Dealing::Race, Dealing::ReceivingCpu, Dealing::HandOff, Dealing::AnyWorker] {
+        let told = WorkerShares { dealing, span_s: 1.0, workers: vec![WorkerShare::default()] };
+        let record = TrialRecord { shares: Some(Shares::Told(told)), ..trial() };
+        documented("trial", &serde_json::to_value(Event::Trial(Box::new(record))).unwrap());
+    }
+    let silent = TrialRecord { shares: Some(Shares::unknown("it does not tell")), ..trial() };
+    documented("trial", &serde_json::to_value(Event::Trial(Box::new(silent))).unwrap());
     // What the schema lists beyond the record is exactly that.
     let schema = schema("trial");
     let listed = schema["properties"].as_object().unwrap().keys();

@@ -6,6 +6,7 @@ use crate::arrival::ArrivalKind;
 use crate::counts::Counts;
 use crate::network::NetworkRecord;
 use crate::plan::CellId;
+use crate::shares::Shares;
 use crate::transport::TransportKind;
 use crate::units::Nanos;
 use crate::validity::Reason;
@@ -110,6 +111,10 @@ pub struct TrialRecord {
     /// The harness's own error, where the workload's answers carry their service times and one core serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
+    /// What each worker of the target had of the load; `None` where there were no sockets (and in records of before it was
+    /// asked).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Shares>,
     /// Whether the number may be used.
     pub valid: bool,
     /// Why not.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::placement::Placed;
 use crate::plan::Settings;
 use crate::problem::Problem;
+use crate::server_stats::ServerStats;
 use crate::units::Nanos;
 
 /// A process id.
@@ -56,6 +57,10 @@ pub trait Running: Send {
     fn virtual_server(&mut self) -> Option<&mut dyn VirtualServer> {
         None
     }
+    /// Its counts per worker, if it is of a kind that tells them.
+    fn counts_per_worker(&mut self) -> Option<&mut dyn CountsPerWorker> {
+        None
+    }
     /// Stops it and everything it started. Must leave nothing behind.
     ///
     /// # Errors
@@ -72,6 +77,16 @@ pub enum Endpoint {
     Virtual,
     /// Nothing: each operation completes as soon as it is submitted. Measures the harness itself.
     Null,
+}
+
+/// A target that tells what each of its workers did.
+pub trait CountsPerWorker: Send {
+    /// The counts of all workers as they stand, less what it took to ask for them. Not to be called in a measured window:
+    /// asking is a request. Takes no longer than `patience`.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    fn read(&mut self, patience: Nanos) -> Result<ServerStats, String>;
 }
 
 /// A server in virtual time: told when each operation arrives, it says when it is done.

@@ -1,5 +1,6 @@
 //! Markdown that pastes into an issue: the answer, the table, what was struck out, how to repeat it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use corecurve_analysis::findings::{Findings, Objectives};
@@ -23,6 +24,7 @@ impl Exporter for Markdown {
             table(&group, out)?;
         }
         findings.objectives.iter().try_for_each(|chart| objectives(chart, out))?;
+        shares(findings, out)?;
         ratios(findings, out)?;
         struck_out(findings, out)?;
         foot(findings, out)
@@ -92,6 +94,25 @@ fn objectives(chart: &Objectives, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "- {}", escaped(&sentence))?;
     }
     chart.notes.iter().try_for_each(|note| writeln!(out, "- Note: {}", escaped(&plain_long(note, 400))))
+}
+
+/// A line for each cell whose target told what its workers did; one for all whose target did not.
+fn shares(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if findings.shares.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nShares of workers\n")?;
+    let mut silent = BTreeSet::new();
+    for found in &findings.shares {
+        let words = escaped(&plain_long(&found.judged.words, 400));
+        if found.judged.dealing.is_none() {
+            silent.insert(words);
+            continue;
+        }
+        let slo = found.slo.map_or_else(|| "the given rate".to_owned(), |slo| format!("the MAT, {slo}"));
+        writeln!(out, "- {} at {}: {words}", escaped(&plain(&found.cell.0)), escaped(&slo))?;
+    }
+    silent.iter().try_for_each(|words| writeln!(out, "- {words}"))
 }
 
 fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {

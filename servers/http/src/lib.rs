@@ -27,9 +27,10 @@ pub mod runtime;
 pub mod serve;
 
 pub use config::{COMMON_SETTINGS, ServeConfig, Setting};
+pub use corecurve_core::ServerStats;
 pub use engine::Limits;
 pub use factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 pub use registry::{ARCHITECTURES, Architecture};
+pub use runtime::RunningServer;
 pub use runtime::procs::{COPY_WORD, Launcher, copy_main, is_copy_call};
-pub use runtime::{RunningServer, ServerStats};
 pub use serve::{Ready, Stop, serve};

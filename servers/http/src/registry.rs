@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use corecurve_core::{Problem, Seat};
+use corecurve_core::server_stats::Part;
+use corecurve_core::{Dealing, Problem, Seat};
 
 use crate::architectures as arch;
 use crate::config::{ServeConfig, Setting};
@@ -10,7 +11,6 @@ use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
 use crate::runtime::RunningServer;
 use crate::runtime::listener::Port;
 use crate::runtime::setup::Setup;
-use crate::runtime::stats::Part;
 
 /// One architecture.
 #[derive(Debug)]
@@ -64,6 +64,20 @@ impl Architecture {
     pub fn shown_by(&self) -> String {
         let names: Vec<String> = self.exposed_by.iter().map(|name| format!("`{name}`")).collect();
         format!("{}: {}", names.join(", "), self.exposed_when)
+    }
+
+    /// How a connection gets its worker with so many `copies` side by side, the largest of `widest` workers. The kernel's hash
+    /// deals connections out among copies, whatever each does with its own.
+    pub(crate) fn dealing(&self, copies: usize, widest: usize) -> Dealing {
+        match (self.scheduling, self.accept_path) {
+            _ if copies > 1 && widest == 1 && self.accept_path != AcceptPath::SteeredListeners => Dealing::Hash,
+            (Scheduling::Pinned, AcceptPath::OneListener | AcceptPath::SharedListener) => Dealing::Race,
+            (Scheduling::Pinned, AcceptPath::HashedListeners | AcceptPath::HashedHandOff) => Dealing::Hash,
+            (Scheduling::Pinned, AcceptPath::SteeredListeners) => Dealing::ReceivingCpu,
+            (Scheduling::Pinned, AcceptPath::HandOff) if copies > 1 => Dealing::Hash,
+            (Scheduling::Pinned, AcceptPath::HandOff) => Dealing::HandOff,
+            _ => Dealing::AnyWorker,
+        }
     }
 
     /// The seats that get a worker.
@@ -141,6 +155,28 @@ mod tests {
             assert!(!architecture.exposed_by.is_empty(), "{}", architecture.name);
         }
         assert!(find("thread-percore").unwrap_err().one_line().contains("`thread-per-core`"));
+    }
+
+    #[test]
+    fn who_decides_which_worker_gets_a_connection() {
+        for (name, copies, widest, dealing) in [
+            ("thread-per-core", 1, 4, Dealing::Hash),
+            ("io-uring", 2, 2, Dealing::Hash),
+            ("shared-accept", 1, 4, Dealing::Race),
+            ("shared-accept", 2, 2, Dealing::Race),
+            ("shared-accept", 4, 1, Dealing::Hash),
+            ("acceptor-handoff", 1, 4, Dealing::HandOff),
+            ("acceptor-handoff-least", 2, 2, Dealing::Hash),
+            ("hybrid", 1, 4, Dealing::Hash),
+            ("reuseport-cpu", 4, 1, Dealing::ReceivingCpu),
+            ("shared-epoll", 1, 4, Dealing::AnyWorker),
+            ("shared-epoll", 4, 1, Dealing::Hash),
+            ("thread-per-connection", 1, 4, Dealing::AnyWorker),
+            ("tokio", 1, 4, Dealing::AnyWorker),
+            ("tokio-per-core", 1, 4, Dealing::Hash),
+        ] {
+            assert_eq!(find(name).unwrap().dealing(copies, widest), dealing, "{name} × {copies}");
+        }
     }
 
     #[test]

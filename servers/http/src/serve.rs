@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use corecurve_core::{CpuId, Problem};
+use corecurve_core::{CpuId, Problem, ServerStats};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::config::ServeConfig;
 use crate::registry;
-use crate::runtime::ServerStats;
 
 /// What a server says when it is ready, as one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

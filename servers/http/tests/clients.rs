@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, config_of, say, try_start};
-use corecurve_servers::runtime::ServerStats;
+use corecurve_core::ServerStats;
 use corecurve_servers::{ARCHITECTURES, RunningServer};
 
 /// Servers that are tried at the same time.

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Client, assert_free, be_a_copy, config, copied, start};
-use corecurve_servers::runtime::ServerStats;
+use corecurve_core::ServerStats;
 use corecurve_servers::{ARCHITECTURES, ServeConfig, registry};
 
 /// What a copy is when this test program is started once more. Does nothing otherwise.
@@ -77,6 +77,7 @@ fn each_copy_gets_connections() {
         let told: ServerStats = serde_json::from_str(clients[0].get("/stats").text()).unwrap();
         assert_eq!(told.part.map(|part| part.of), (procs == "true").then_some(3));
         assert_eq!(told.workers.len(), if procs == "true" { 1 } else { 3 });
+        assert!(told.told_by.is_some_and(|row| told.workers[row].counts.requests > 0), "{told:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use super::headline::headline;
 use super::machine::machine_summary;
 use super::mats::fill_speedups;
 use super::run_data::RunData;
+use super::shares::shares;
 use super::spreads::Spreads;
 use super::types::{Findings, Progress, RunIdentity};
 use crate::compare::within::{comparisons, noise_floor};
@@ -32,6 +33,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
     let spreads = Spreads::of(&run.plan.cells, &mats);
     let mut cells = cell_findings(run, &mats, laws, &spreads);
     fill_speedups(&mut cells, &spreads, mix(seed, 1));
+    let shares = shares(&mut cells);
     let curves = curves(&cells, mix(seed, 2));
     let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
     let comparisons = comparisons(&cells, &spreads, noise_floor.as_ref(), mix(seed, 4));
@@ -58,6 +60,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         comparisons,
         objectives,
         capacities: run.capacities.clone(),
+        shares,
         caveats: Vec::new(),
         notes: run.notes.clone(),
     };

@@ -16,6 +16,7 @@ mod mats;
 mod objectives;
 mod oracle_line;
 mod run_data;
+mod shares;
 pub(crate) mod spreads;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,6 +29,7 @@ pub use crossing_words::{exact, limit};
 pub use generator::{NEAR, Perturbation, Side};
 pub use objectives::{Crossing, ObjectiveLine, ObjectivePair, ObjectivePoint, Objectives, limit_of};
 pub use run_data::RunData;
+pub use shares::{JudgedShares, ShareFinding, ShareVerdict, Spread, judge, nearest, shares_of};
 pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,
     OracleLine, Progress, Ratio, RunIdentity, SeriesKey, StruckOut,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::generator::Perturbation;
 use super::objectives::Objectives;
+use super::shares::ShareFinding;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
@@ -43,6 +44,9 @@ pub struct Findings {
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,
+    /// Each worker's share of connections and requests at every MAT and given rate, against what chance gives.
+    #[serde(default)]
+    pub shares: Vec<ShareFinding>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.

@@ -7,6 +7,7 @@ mod binomial;
 mod bootstrap;
 mod describe;
 mod drift;
+mod envelope;
 mod mser;
 mod order;
 
@@ -15,5 +16,6 @@ pub use binomial::{clopper_pearson, clopper_pearson_lower, clopper_pearson_upper
 pub use bootstrap::{bootstrap_interval, resample};
 pub use describe::{mean, median, normal_quantile, quantile, t_quantile, variance};
 pub use drift::{Drift, drift};
+pub use envelope::Envelope;
 pub use mser::mser5;
 pub use order::{median_interval, quantile_interval_ranks};

@@ -24,6 +24,8 @@ pub struct Subject<'a> {
     pub target: &'a str,
     /// Server cores. With more than the machine can spare, the load shares them.
     pub cores: usize,
+    /// `None` for as many as the machine can spare.
+    pub load_cores: Option<usize>,
     pub workload: &'a str,
     pub settings: &'a [(&'a str, &'a str)],
     pub connections: Option<usize>,
@@ -31,9 +33,17 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The usual server on one core.
+    /// The usual server on one core, loaded from one other.
     pub fn usual(workload: &'a str, settings: &'a [(&'a str, &'a str)]) -> Subject<'a> {
-        Subject { target: TARGET, cores: 1, workload, settings, connections: None, requests_per_connection: None }
+        Subject {
+            target: TARGET,
+            cores: 1,
+            load_cores: Some(1),
+            workload,
+            settings,
+            connections: None,
+            requests_per_connection: None,
+        }
     }
 }
 
@@ -63,7 +73,7 @@ impl Bench {
         let request = PlacementRequest {
             kind: PlacementKind::Compact,
             server_cores: subject.cores,
-            load_cores: (subject.cores == 1).then_some(1),
+            load_cores: subject.load_cores,
             server_cpus: None,
             load_cpus: None,
             allow_shared: true,

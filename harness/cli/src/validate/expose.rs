@@ -3,10 +3,12 @@
 //! Queues: with the same service times a server with a queue per worker carries less than one with a shared queue while the
 //! limit is tight, and nearly the same when it is wide; both as theory says. On 16 workers in virtual time, and on two
 //! workers over real sockets, where services sleep so that the result does not depend on who else uses the cores.
-//! Accepting: with a connection for each request an acceptor that hands over costs, with kept connections it does not.
+//! Long-lived connections: opened while the server is idle, they crowd on one worker of a shared listener and spread as chance
+//! has it where the kernel deals them out. Accepting: with a connection for each request an acceptor that hands over costs, with kept connections it does not.
 
 use std::collections::BTreeMap;
 
+use corecurve_analysis::findings::{ShareVerdict, judge};
 use corecurve_analysis::oracle;
 use corecurve_analysis::search::{Hints, MatSearch};
 use corecurve_analysis::stats::{Batch, clopper_pearson, design_effect, median};
@@ -22,6 +24,7 @@ use super::lab::{Lab, settings};
 pub fn expose(context: &Context) -> Result<Vec<Check>, Problem> {
     let mut checks = in_virtual_time(context.seed)?;
     checks.extend(on_real_sockets()?);
+    checks.extend(trapped()?);
     checks.extend(accepting()?);
     Ok(checks)
 }
@@ -41,7 +44,7 @@ struct Shape {
     /// Whether the wide limit is far above the longest service, so that all queues look alike.
     limits_are_wide: bool,
     /// The law of a partitioned server's queues together, at the rate of one; of a shared queue where it has a closed form.
-    law: fn() -> Result<(QueueLaw, Option<QueueLaw>), Problem>,
+    law: fn() -> (QueueLaw, Option<QueueLaw>),
 }
 
 const MEAN_NS: f64 = 200_000.0;
@@ -53,21 +56,21 @@ const SHAPES: [Shape; 2] = [
         limits_are_wide: true,
         law: || {
             let one = QueueLaw::Shared { mean_ns: MEAN_NS, servers: 1 };
-            Ok((one, Some(QueueLaw::Shared { mean_ns: MEAN_NS, servers: SIM_CORES })))
+            (one, Some(QueueLaw::Shared { mean_ns: MEAN_NS, servers: SIM_CORES }))
         },
     },
     Shape {
         name: "bimodal",
         settings: &[("hist", BIMODAL)],
         limits_are_wide: false,
-        law: || Ok((QueueLaw::Mixture { services: vec![(200_000.0, 0.995), (20_000_000.0, 0.005)] }, None)),
+        law: || (QueueLaw::Mixture { services: vec![(200_000.0, 0.995), (20_000_000.0, 0.005)] }, None),
     },
 ];
 
 fn in_virtual_time(seed: u64) -> Result<Vec<Check>, Problem> {
     let mut checks = Vec::new();
     for shape in &SHAPES {
-        let (one, shared) = (shape.law)()?;
+        let (one, shared) = (shape.law)();
         let capacity = SIM_CORES as f64 * one.capacity_per_s();
         let partitioned_mats = searched("sim:partitioned", shape, seed)?;
         let shared_mats = searched("sim:mmc", shape, seed)?;
@@ -231,6 +234,44 @@ fn served_ns(trial: &TrialOutput) -> f64 {
     if n > 0 { sum / n as f64 } else { f64::NAN }
 }
 
+/// Architectures of the LIFO trap, and whether chance deals connections as they do.
+const TRAPPED: [(&str, bool); 2] = [("shared-accept", false), ("thread-per-core", true)];
+/// Starts of each, of which most count: every one deals anew.
+const STARTS: usize = 7;
+const TRAP_CONNECTIONS: usize = 64;
+
+/// Who gets the connections that are opened while the server is idle.
+fn trapped() -> Result<Vec<Check>, Problem> {
+    let mut checks = Vec::new();
+    for (target, by_chance) in TRAPPED {
+        let (mut largest, mut chance, mut inside) = (Vec::new(), None, 0);
+        for _ in 0..STARTS {
+            let connections = Some(TRAP_CONNECTIONS);
+            let subject = Subject { target, cores: WORKERS, connections, ..Subject::usual("lifo-trap", &[]) };
+            let mut bench = Bench::of(&subject)?;
+            let trial = bench.load(ArrivalKind::Poisson, Load::Open(Rate(1_000.0)), ROUND, &[]);
+            bench.stop()?;
+            let Some(judged) = judge(&trial?.record) else { continue };
+            largest.extend(judged.connections.map(|spread| 100.0 * spread.largest));
+            chance = judged.chance.or(chance);
+            inside += usize::from(judged.verdict == ShareVerdict::Inside);
+        }
+        let [low, high] = chance.unwrap_or([f64::NAN; 2]).map(|share| 100.0 * share);
+        let outside = largest.len() - inside;
+        largest.sort_by(f64::total_cmp);
+        let (first, last) = (largest.first().copied(), largest.last().copied());
+        let middle = median(&largest).unwrap_or(f64::NAN);
+        checks.push(Check {
+            what: format!("lifo-trap, {target}: largest share"),
+            expected: format!("{} {low:.0}–{high:.0} %", if by_chance { "inside" } else { "outside" }),
+            seen: format!("{middle:.0} % ({:.0}–{:.0})", first.unwrap_or(f64::NAN), last.unwrap_or(f64::NAN)),
+            tolerance: format!("most of {STARTS} starts"),
+            pass: if by_chance { inside > outside } else { outside > inside && middle > high },
+        });
+    }
+    Ok(checks)
+}
+
 /// The way of accepting that others are held against: nobody hands anything over.
 const BASE: &str = "thread-per-core";
 /// Those that hand connections over, from one acceptor or from one of each group.
@@ -248,6 +289,7 @@ fn accepting() -> Result<Vec<Check>, Problem> {
                 let subject = Subject {
                     target,
                     cores: WORKERS,
+                    load_cores: None,
                     requests_per_connection: per_connection,
                     ..Subject::usual(workload, &[])
                 };

@@ -1,8 +1,12 @@
 //! One line of the journal, and what a record must satisfy to be believed.
 
 use corecurve_core::record::{Interval, Quantiles};
-use corecurve_core::{CapacityRecord, CellId, MatRecord, Nanos, Problem, Quantile, SCHEMA, TrialRecord};
+use corecurve_core::{CapacityRecord, CellId, MatRecord, Nanos, Problem, Quantile, SCHEMA, Shares, TrialRecord};
 use serde::{Deserialize, Serialize};
+
+/// More workers than any record may speak of, and more of anything than one may have counted: sums of these do not overflow.
+const MOST_WORKERS: usize = 1 << 14;
+const MOST_COUNTED: u64 = 1 << 48;
 
 /// A record of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +124,15 @@ fn capacity_flaw(capacity: &CapacityRecord) -> Option<String> {
         })
 }
 
+/// More workers than any server has, or counts whose sum would not fit.
+fn shares_flaw(shares: &Shares) -> Option<String> {
+    let Shares::Told(told) = shares else { return None };
+    let counts = told.workers.iter().flat_map(|w| [w.connections_open, w.connections_accepted, w.requests]);
+    let numbers = told.workers.iter().map(|worker| worker.busy).chain([told.span_s]);
+    let many = told.workers.len() > MOST_WORKERS || counts.max().is_some_and(|count| count > MOST_COUNTED);
+    many.then(|| "counts per worker that no server has".to_owned()).or_else(|| numbers_flaw("the shares", numbers))
+}
+
 fn trial_flaw(trial: &TrialRecord) -> Option<String> {
     let rates = [trial.offered_per_s, trial.sent_per_s, trial.achieved_per_s, trial.window_s, trial.warmup_s];
     let shares = [trial.utilisation, trial.generator_busy, trial.load_cpu_s];
@@ -136,6 +149,7 @@ fn trial_flaw(trial: &TrialRecord) -> Option<String> {
                 trial.adherence.is_some_and(|kept| kept.on_time > kept.free || kept.free > trial.counts.scheduled);
             late.then(|| "more on time than due".to_owned())
         })
+        .or_else(|| trial.shares.as_ref().and_then(shares_flaw))
         .or_else(|| (!balanced(trial)).then(|| "the books do not balance".to_owned()))
         .or_else(|| quantiles.into_iter().find_map(|(name, quantiles)| quantiles_flaw(name, quantiles)))
         .or_else(|| {
@@ -187,7 +201,9 @@ fn quantiles_flaw(name: &str, quantiles: &Quantiles) -> Option<String> {
 pub(crate) mod tests {
     use super::*;
     use corecurve_core::record::LimitCount;
-    use corecurve_core::{ArrivalKind, Counts, ErrorClass, Purpose, Reason, Rule};
+    use corecurve_core::{
+        ArrivalKind, Counts, CpuId, Dealing, ErrorClass, Purpose, Reason, Rule, Shares, WorkerShare, WorkerShares,
+    };
 
     /// A trial with something in every field, different for every number.
     pub fn trial(cell: &str, rep: u32, attempt: u32, number: u32) -> TrialRecord {
@@ -214,6 +230,8 @@ pub(crate) mod tests {
             p99_ns: Some(Nanos(5)),
             in_flight: 2,
         };
+        let worker = WorkerShare { cpu: Some(CpuId(3)), requests: 7, busy: 2.0 / 3.0, ..WorkerShare::default() };
+        let shares = Shares::Told(WorkerShares { dealing: Dealing::Race, span_s: 2.0 / 3.0, workers: vec![worker] });
         TrialRecord {
             schema: SCHEMA,
             cell: CellId(cell.to_owned()),
@@ -248,6 +266,7 @@ pub(crate) mod tests {
             load_cpu_s: None,
             adherence: None,
             replay: None,
+            shares: Some(shares),
             valid: false,
             invalid_reasons: vec![Reason::new(Rule::Steal, "1.7 % \u{1b}[31m </script> \" \\ ∞")],
             caveats: vec!["shared cores".to_owned()],
@@ -262,10 +281,15 @@ pub(crate) mod tests {
         assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
     }
 
+    fn told(trial: &mut TrialRecord) -> &mut WorkerShares {
+        let Some(Shares::Told(told)) = &mut trial.shares else { panic!("the sample tells") };
+        told
+    }
+
     #[test]
     fn every_flaw_is_seen() {
         type Spoil = fn(&mut TrialRecord);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 14] = [
             ("schema", |t| t.schema = 2),
             ("cell", |t| t.cell = CellId("../x".into())),
             ("inf", |t| t.offered_per_s = f64::INFINITY),
@@ -280,6 +304,8 @@ pub(crate) mod tests {
             ("over a limit", |t| t.limits[0].over = 1_001),
             ("interval", |t| t.intervals[1].over.clear()),
             ("interval", |t| t.intervals[0].ok = 501),
+            ("no server has", |t| told(t).workers[0].requests = u64::MAX),
+            ("NaN", |t| told(t).workers[0].busy = f64::NAN),
             ("longer", |t| t.target = "x".repeat(1 << 20)),
         ];
         for (token, spoil) in cases {

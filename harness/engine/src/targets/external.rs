@@ -162,6 +162,7 @@ impl Target for ExternalTarget {
             foreground: self.recipe.foreground.as_deref(),
             grace: self.grace(),
             notes: Vec::new(),
+            tells_counts: false,
         };
         let server = ServerProcess::when_ready(guarded, &expected).map_err(|problem| problem.at(&self.name))?;
         Ok(Box::new(server))

@@ -2,6 +2,7 @@
 //! reply from a port that is provably theirs.
 
 mod command;
+mod counts;
 mod external;
 mod http_probe;
 mod null;

@@ -86,8 +86,14 @@ impl Target for ServeTarget {
                 .help("the executable may have been replaced while it was running; start again")
         })?;
         let ready = Ready { path: "/plaintext".to_owned(), ..Ready::default() };
-        let expected =
-            Expected { address: said.addr, ready: &ready, foreground: None, grace: GRACE, notes: said.notes };
+        let expected = Expected {
+            address: said.addr,
+            ready: &ready,
+            foreground: None,
+            grace: GRACE,
+            notes: said.notes,
+            tells_counts: true,
+        };
         Ok(Box::new(ServerProcess::when_ready(guarded, &expected).map_err(at)?))
     }
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use corecurve_core::problem::printable;
-use corecurve_core::{Endpoint, Pid, Problem, Running, TargetStats};
+use corecurve_core::{CountsPerWorker, Endpoint, Pid, Problem, Running, TargetStats};
 use corecurve_machine::procfs::process::Identity;
 
+use super::counts::Counter;
 use super::recipe::Ready;
 use super::{http_probe, port};
 use crate::child::Guarded;
@@ -28,6 +29,7 @@ pub(super) struct ServerProcess {
     family: Vec<Identity>,
     grace: Duration,
     notes: Vec<String>,
+    counter: Option<Counter>,
 }
 
 /// What is needed to judge and to name a server that is about to be ready.
@@ -38,6 +40,8 @@ pub(super) struct Expected<'a> {
     pub grace: Duration,
     /// What the server says must be known about its numbers.
     pub notes: Vec<String>,
+    /// Whether it tells its counts per worker.
+    pub tells_counts: bool,
 }
 
 impl ServerProcess {
@@ -60,6 +64,7 @@ impl ServerProcess {
             family,
             grace: expected.grace,
             notes: expected.notes.clone(),
+            counter: expected.tells_counts.then(|| Counter::new(expected.address)),
         })
     }
 }
@@ -125,6 +130,10 @@ impl Running for ServerProcess {
             None => Err(Problem::new(format!("process {} of the target ended", process.pid))
                 .help("a worker that dies and is replaced distorts the numbers; see the target's stderr.log")),
         }
+    }
+
+    fn counts_per_worker(&mut self) -> Option<&mut dyn CountsPerWorker> {
+        self.counter.as_mut().map(|counter| counter as &mut dyn CountsPerWorker)
     }
 
     fn stop(self: Box<Self>) -> Result<TargetStats, Problem> {

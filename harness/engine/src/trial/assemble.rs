@@ -1,6 +1,6 @@
 //! From books and observations to the record.
 
-use corecurve_core::{Adherence, Load, Nanos, NetworkRecord, SCHEMA, TransportKind, TrialRecord};
+use corecurve_core::{Adherence, Load, Nanos, NetworkRecord, SCHEMA, Shares, TransportKind, TrialRecord};
 
 use super::setup::TrialSetup;
 use crate::recorder::Recorder;
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub transport: Option<TransportKind>,
     /// What lay between load and server, if there were sockets.
     pub network: Option<NetworkRecord>,
+    /// What each worker of the target had of the load, if there were sockets.
+    pub shares: Option<Shares>,
     /// More that must travel with the number.
     pub caveats: Vec<String>,
 }
@@ -149,6 +151,7 @@ pub(crate) fn assemble(
             on_time: observed.prompt.1,
         }),
         replay: None,
+        shares: world.shares,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,
         caveats,

@@ -2,6 +2,7 @@
 //! record are the same code for sockets, for queues in virtual time and for the null target; only the system differs.
 
 mod assemble;
+mod counting;
 mod null;
 mod orders;
 mod readings;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
-use corecurve_core::{CpuSet, ErrorClass, Nanos, Problem, Running};
+use corecurve_core::{CpuSet, ErrorClass, Nanos, Problem, Running, Shares};
 use corecurve_machine::Link;
 use corecurve_machine::allowed::affinity;
 use corecurve_machine::clock::now;
@@ -17,6 +17,7 @@ use corecurve_machine::procfs::tcp::{Ownership, ownership};
 use corecurve_machine::realtime::Priority;
 
 use super::assemble::{Planned, World, assemble};
+use super::counting::{self, Counting};
 use super::orders::{Orders, UNDECIDED};
 use super::readings::{Reading, Readings};
 use super::receiving::{self, loopback_caveat};
@@ -157,6 +158,7 @@ struct Course<'a> {
     unsettled: Option<Nanos>,
     last_check: u64,
     reading: Option<Reading>,
+    shares: Option<Shares>,
     interrupted: Option<String>,
     target_fault: Option<String>,
     harness_fault: Option<String>,
@@ -179,6 +181,7 @@ impl<'a> Course<'a> {
             unsettled: None,
             last_check: 0,
             reading: None,
+            shares: None,
             interrupted: None,
             target_fault: None,
             harness_fault: None,
@@ -192,6 +195,9 @@ impl<'a> Course<'a> {
         if !self.assembled(running, handles, progress) {
             return;
         }
+        // A warm-up too short to ask in it is preceded by the question.
+        let hasty = self.setup.warmup.is_some_and(|warmup| warmup < counting::LEAD);
+        let early = hasty.then(|| Counting::begin(running, self.setup.link.as_deref(), u64::MAX));
         self.start = now().0 + START_LEAD.0;
         self.orders.set_start(self.start);
         let opens = match self.setup.warmup {
@@ -206,6 +212,11 @@ impl<'a> Course<'a> {
         self.orders.set_window(self.opened);
         // Found now: it takes a look at every process of the machine, and this thread may be on a load core.
         let pids = running.pids();
+        let asks = self.opened.saturating_sub(counting::LEAD.0);
+        if early.is_none() && !self.watch_until(asks, running, handles, &mut |_| progress(0.0, "warming up")) {
+            return;
+        }
+        let counting = early.unwrap_or_else(|| Counting::begin(running, self.setup.link.as_deref(), self.opened));
         if !self.watch_until(self.opened, running, handles, &mut |_| progress(0.0, "warming up")) {
             return;
         }
@@ -216,6 +227,7 @@ impl<'a> Course<'a> {
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
         });
         self.reading = Some(readings.end(&used_cpus(self.setup), &self.setup.placed.server_cpus()));
+        self.shares = Some(counting.end(running, self.setup.link.as_deref()));
         while !handles.iter().all(ScopedJoinHandle::is_finished) && now().0 < self.orders.give_up() {
             if !self.watch(running) {
                 return;
@@ -258,6 +270,7 @@ impl<'a> Course<'a> {
         progress: &mut dyn FnMut(f64, &str),
     ) -> Option<u64> {
         let mut detector = SteadyDetector::new();
+        let lead = if running.counts_per_worker().is_some() { LEAD.max(counting::LEAD) } else { LEAD };
         let batch = batch_length(self.setup.request.window).0;
         let mut at = self.start;
         loop {
@@ -272,7 +285,7 @@ impl<'a> Course<'a> {
                 self.unsettled = Some(Nanos(at - self.start));
             }
             if phase != Phase::Settling || time_is_up {
-                return Some(now().0.max(at) + LEAD.0);
+                return Some(now().0.max(at) + lead.0);
             }
         }
     }
@@ -404,6 +417,9 @@ impl<'a> Course<'a> {
             load_cpu,
             transport: self.address.map(|_| setup.transport),
             network,
+            shares: self
+                .address
+                .map(|_| self.shares.unwrap_or_else(|| Shares::unknown("the window was not completed"))),
             caveats: [connection_caveat(&failed), unsolicited_caveat(unsolicited), loopback]
                 .into_iter()
                 .flatten()

@@ -75,6 +75,7 @@ fn simulate(
         load_cpu: None,
         transport: None,
         network: None,
+        shares: None,
         caveats: Vec::new(),
     };
     let observed = Observed { warmup_unsettled: unsettled, ..Observed::default() };

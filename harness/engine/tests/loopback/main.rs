@@ -1,6 +1,7 @@
 //! Trials over real sockets against servers that are right, or wrong in one known way.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod counts;
 mod netns;
 mod support;
 

@@ -12,6 +12,7 @@ mod latency;
 mod method;
 mod objectives;
 mod palette;
+mod shares;
 mod trials;
 mod why;
 
@@ -47,12 +48,13 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let objectives = objectives::objectives(findings, &names, &mut gathered)?;
     let load = latency::against_load(findings, &names, &mut gathered)?;
     let spectrum = latency::spectrum(findings, &groups, &names, &mut gathered)?;
+    let why = why::why(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
     let objectives = objectives.map(|body| ("objectives", "MAT against the objective", body));
     let rest = [
         ("load", "Latency against offered load", load),
         ("percentiles", "Percentiles", spectrum),
-        ("why", "Why", why::why(findings, &groups, &names)),
+        ("why", "Why", why),
         ("models", "Models", fits::fits(findings, &names)),
         ("trials", "Trial by trial", trials::trials(findings)),
         ("method", "Machine and method", method),

@@ -1,37 +1,58 @@
 //! What the records say about the cause, without a verdict that nothing supports.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use maud::{Markup, html};
 
 use super::column::Column;
-use crate::groups::{Group, Legend, Row};
+use super::figure::Gathered;
+use super::shares::shares;
+use crate::groups::{Group, Legend};
 use crate::text::{bad_share, grouped, plain, share, small_share};
-use corecurve_analysis::findings::{CellFinding, Findings};
+use corecurve_analysis::findings::{CellFinding, Findings, nearest};
 use corecurve_core::{Counts, ErrorClass, Nanos, Quantile, TrialRecord};
 
 /// What was seen at the MAT of each cell.
-pub(super) fn why(findings: &Findings, groups: &[Group<'_>], names: &Legend<'_>) -> Markup {
+pub(super) fn why(
+    findings: &Findings,
+    groups: &[Group<'_>],
+    names: &Legend<'_>,
+    gathered: &mut Gathered,
+) -> io::Result<Markup> {
     let fixed: Vec<Seen<'_>> = findings.cells.iter().filter_map(at_given_rate).collect();
-    html! {
+    let mut found = Vec::new();
+    for group in groups {
+        let near = at_mat(group);
+        let cells: Vec<&CellFinding> = near.iter().map(|(cell, _)| *cell).collect();
+        let shares = shares(findings, &cells, Some(group.slo), names, gathered)?;
+        found.push(html! { h3 { (group.title()) " " (super::answer::marks(group)) } (table(&near, names)) (shares) });
+    }
+    if !fixed.is_empty() {
+        let cells: Vec<&CellFinding> = fixed.iter().map(|(cell, _)| *cell).collect();
+        let shares = shares(findings, &cells, None, names, gathered)?;
+        found
+            .push(html! { h3 { "At the given rate " (super::fixed_marks(findings)) } (table(&fixed, names)) (shares) });
+    }
+    Ok(html! {
         p {
             b { "No verdict. " }
             "This report does not name the bottleneck: nothing in these records isolates it. What was seen at the trial \
              nearest below each MAT is here, to judge by. A CPU share near 100 % points to the cores; far below it, to a \
-             lock, a queue, a link or the load generator. Counters per operation and each worker's share of the load are \
-             not part of these records."
+             lock, a queue, a link or the load generator. Where the target tells, each worker's share of the load stands \
+             beside what chance would give: a worker with far more than its share is full before the others. Counters per \
+             operation are not part of these records."
         }
-        @for group in groups { h3 { (group.title()) " " (super::answer::marks(group)) } (table(&at_mat(group), names)) }
-        @if !fixed.is_empty() { h3 { "At the given rate " (super::fixed_marks(findings)) } (table(&fixed, names)) }
+        @for part in &found { (part) }
         (errors(findings))
-    }
+    })
 }
 
 /// A cell and the trial that speaks for it.
 type Seen<'a> = (&'a CellFinding, &'a TrialRecord);
 
 fn at_mat<'a>(group: &Group<'a>) -> Vec<Seen<'a>> {
-    group.by_series().iter().filter_map(|row| Some((row.cell, nearest(row)?))).collect()
+    group.by_series().iter().filter_map(|row| Some((row.cell, nearest(&row.cell.trials, row.mat)?))).collect()
 }
 
 /// The last valid trial of a cell that was no search.
@@ -68,13 +89,6 @@ fn table(near: &[Seen<'_>], names: &Legend<'_>) -> Markup {
 
 fn no_load(cell: &CellFinding) -> Quantile {
     cell.no_load.map_or(Quantile::Unstated, |quiet| Quantile::At(Nanos(quiet.mean_ns.max(0.0).round() as u64)))
-}
-
-/// The valid trial with the highest offered rate not above the MAT.
-fn nearest<'a>(row: &Row<'a>) -> Option<&'a TrialRecord> {
-    let mat = row.mat.mat_per_s.filter(|_| row.mat.valid)?;
-    let below = row.cell.trials.iter().filter(|trial| trial.valid && trial.offered_per_s <= mat * 1.0001);
-    below.max_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s))
 }
 
 /// Failures by class over the valid trials of each cell that had any.

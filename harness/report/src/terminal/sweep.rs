@@ -33,7 +33,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
 pub fn mat(findings: &Findings, style: Style) -> String {
     let mut out = String::new();
     for row in groups(findings).iter().flat_map(|group| group.rows.clone()) {
-        out += &answer(&row, style);
+        out += &answer(findings, &row, style);
     }
     out += &generator(findings, style);
     out += &valid(findings, style);
@@ -41,7 +41,7 @@ pub fn mat(findings: &Findings, style: Style) -> String {
     out + &foot(findings, style)
 }
 
-fn answer(row: &Row<'_>, style: Style) -> String {
+fn answer(findings: &Findings, row: &Row<'_>, style: Style) -> String {
     let (cell, found) = (row.cell, row.mat);
     let name = format!("{} on {}", plain(&cell.label), count(cell.cell.cores, "core", "cores"));
     let shared = if cell.series.shared_cores { "  shared-cores" } else { "" };
@@ -62,6 +62,10 @@ fn answer(row: &Row<'_>, style: Style) -> String {
         let latency = found.latency_ns;
         let (p50, p99, p999) = (time(latency.p50), time(latency.p99), time(latency.p999));
         out += &format!(" latency there: p50 {p50}  p99 {p99}  p99.9 {p999}  ·  CPU {}\n", share(found.utilisation));
+    }
+    let told = findings.shares.iter().find(|shares| shares.cell == cell.cell.id && shares.slo == Some(found.slo));
+    if let Some(shares) = told {
+        out += &style.paragraph(" ", Paint::Plain, &plain_long(&format!("shares: {}", shares.judged.words), 500));
     }
     for line in replayed(cell, found) {
         out += &style.paragraph(" ", Paint::Plain, &line);

@@ -1,5 +1,6 @@
 //! One trial in full: what was asked, what came, how long it took, whether it counts.
 
+use corecurve_analysis::findings::{ShareVerdict, judge};
 use corecurve_core::{Quantiles, Rate, TrialRecord};
 
 use super::Style;
@@ -31,6 +32,10 @@ pub fn trial(record: &TrialRecord, style: Style) -> String {
         share(record.generator_busy),
     );
     out += &books(record, style);
+    if let Some(shares) = judge(record) {
+        let paint = if shares.verdict == ShareVerdict::Outside { Paint::Warn } else { Paint::Faint };
+        out += &style.paragraph(" ", paint, &plain_long(&format!("shares: {}", shares.words), 500));
+    }
     out += "\n";
     out += &percentiles(record, style);
     out += "\n";

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use corecurve_core::server_stats::Part;
 use corecurve_core::{CpuId, Nanos, Problem, Seat};
 
 use crate::config::ServeConfig;
@@ -15,7 +16,6 @@ use crate::runtime::listener::Port;
 use crate::runtime::procs::Processes;
 use crate::runtime::server::Control;
 use crate::runtime::setup::{MAX_SPIN, SPIN, Setup};
-use crate::runtime::stats::Part;
 use crate::runtime::{RunningServer, Stats};
 
 pub mod acceptor_handoff;
@@ -66,7 +66,9 @@ fn start_threads(
     let used: Vec<&[Seat]> = slices.iter().map(|seats| architecture.used(seats)).collect();
     let cpus: Vec<Option<CpuId>> = used.iter().flat_map(|seats| seats.iter()).map(|seat| Some(seat.cpu)).collect();
     let root = config.effective_root().as_deref().map(Root::open).transpose()?;
-    let site = Arc::new(Site::new(Stats::new(architecture.name, cpus).of_part(part), root));
+    let copies = part.map_or(used.len(), |part| part.of);
+    let dealing = architecture.dealing(copies, used.iter().map(|seats| seats.len()).max().unwrap_or(0));
+    let site = Arc::new(Site::new(Stats::new(architecture.name, cpus).dealt(dealing).of_part(part), root));
     let control = Arc::new(Control::default());
     let mut server = RunningServer::new(site.clone(), control.clone());
     let limits = config.effective_limits()?;

@@ -80,7 +80,7 @@ impl App {
 
     #[cold]
     fn answer_stats(&self, reply: &mut Reply<'_>) {
-        let body = self.site.stats.to_json();
+        let body = self.site.stats.to_json(self.worker);
         reply.send(Status::OK, "application/json", body.as_bytes());
     }
 

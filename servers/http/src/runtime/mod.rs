@@ -28,4 +28,4 @@ pub(crate) mod turn;
 pub(crate) mod worker;
 
 pub use server::RunningServer;
-pub use stats::{Counts, ServerStats, Stats, WorkerRow};
+pub use stats::Stats;

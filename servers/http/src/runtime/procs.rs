@@ -12,11 +12,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use corecurve_core::{Problem, Seat};
+use corecurve_core::server_stats::Part;
+use corecurve_core::{Problem, Seat, ServerStats};
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
 
-use super::stats::{Part, ServerStats};
 use super::worker::sit_on_any;
 use crate::config::ServeConfig;
 use crate::engine::Limits;

@@ -7,10 +7,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use corecurve_core::{Problem, Seat};
+use corecurve_core::{Problem, Seat, ServerStats};
 
 use super::procs::Processes;
-use super::stats::ServerStats;
 use super::worker::sit;
 use crate::handler::Site;
 

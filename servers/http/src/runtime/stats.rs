@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use corecurve_core::CpuId;
+use corecurve_core::server_stats::{Part, WorkerCounts, WorkerRow};
+use corecurve_core::{CpuId, Dealing, ServerStats};
 use crossbeam_utils::CachePadded;
-use serde::{Deserialize, Serialize};
 
 /// The live counts of a server.
 #[derive(Debug)]
 pub struct Stats {
     architecture: &'static str,
+    dealing: Dealing,
     part: Option<Part>,
     workers: Box<[CachePadded<WorkerStats>]>,
     /// Connections closed at once because too many were open.
@@ -39,7 +40,21 @@ impl Stats {
             busy_ns: AtomicU64::new(0),
         };
         let workers = cpus.into_iter().map(worker).map(CachePadded::new).collect();
-        Stats { architecture, part: None, workers, refused: CachePadded::default(), paused: CachePadded::default() }
+        Stats {
+            architecture,
+            dealing: Dealing::default(),
+            part: None,
+            workers,
+            refused: CachePadded::default(),
+            paused: CachePadded::default(),
+        }
+    }
+
+    /// The same, of a server whose connections get their workers in this way.
+    #[must_use]
+    pub(crate) fn dealt(mut self, dealing: Dealing) -> Stats {
+        self.dealing = dealing;
+        self
     }
 
     /// The same, of one of several processes.
@@ -75,7 +90,7 @@ impl Stats {
         let row = |(index, worker): (usize, &CachePadded<WorkerStats>)| WorkerRow {
             worker: index,
             cpu: worker.cpu,
-            counts: Counts {
+            counts: WorkerCounts {
                 connections_accepted: worker.accepted.load(Relaxed),
                 connections_open: worker.open(),
                 requests: worker.requests.load(Relaxed),
@@ -83,10 +98,12 @@ impl Stats {
             },
         };
         let workers: Vec<WorkerRow> = self.workers.iter().enumerate().map(row).collect();
-        let totals = Counts::sum(workers.iter().map(|worker| &worker.counts));
+        let totals = WorkerCounts::sum(workers.iter().map(|worker| &worker.counts));
         ServerStats {
             architecture: self.architecture.to_owned(),
+            dealing: self.dealing,
             part: self.part,
+            told_by: None,
             workers,
             totals,
             connections_refused: self.refused.load(Relaxed),
@@ -94,9 +111,9 @@ impl Stats {
         }
     }
 
-    /// The snapshot as one line of JSON.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.snapshot()).unwrap_or_default()
+    /// The snapshot as one line of JSON, as worker `index` tells it.
+    pub fn to_json(&self, index: usize) -> String {
+        serde_json::to_string(&ServerStats { told_by: Some(index), ..self.snapshot() }).unwrap_or_default()
     }
 }
 
@@ -134,87 +151,4 @@ impl WorkerStats {
         let closed = self.closed.load(Relaxed);
         self.accepted.load(Relaxed).saturating_sub(closed)
     }
-}
-
-/// What `/stats` answers and a stopped server reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerStats {
-    /// The architecture's registered name.
-    pub architecture: String,
-    /// Of which process these are the counts, where there are several; the others' are not in them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub part: Option<Part>,
-    /// One row per worker.
-    pub workers: Vec<WorkerRow>,
-    /// The sum of the rows.
-    pub totals: Counts,
-    /// Connections turned away because too many were open.
-    pub connections_refused: u64,
-    /// Times accepting paused because no descriptor was left; connections then wait in the kernel's queue.
-    pub accept_pauses: u64,
-}
-
-/// One of several processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Its number, from 0.
-    pub number: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
-impl ServerStats {
-    /// The counts of several processes as those of one server, rows numbered anew.
-    pub(crate) fn sum<'a>(parts: impl Iterator<Item = &'a ServerStats>) -> ServerStats {
-        let mut sum = ServerStats::default();
-        for part in parts {
-            sum.architecture.clone_from(&part.architecture);
-            sum.workers.extend(part.workers.iter().cloned());
-            sum.connections_refused += part.connections_refused;
-            sum.accept_pauses += part.accept_pauses;
-        }
-        for (number, row) in sum.workers.iter_mut().enumerate() {
-            row.worker = number;
-        }
-        sum.totals = Counts::sum(sum.workers.iter().map(|row| &row.counts));
-        sum
-    }
-}
-
-impl Counts {
-    fn sum<'a>(all: impl Iterator<Item = &'a Counts>) -> Counts {
-        let mut sum = Counts::default();
-        for counts in all {
-            sum.connections_accepted += counts.connections_accepted;
-            sum.connections_open += counts.connections_open;
-            sum.requests += counts.requests;
-            sum.busy_ns += counts.busy_ns;
-        }
-        sum
-    }
-}
-
-/// The counts of one worker.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerRow {
-    /// Its number, from 0.
-    pub worker: usize,
-    /// The CPU it is pinned to.
-    pub cpu: Option<CpuId>,
-    /// Its counts.
-    #[serde(flatten)]
-    pub counts: Counts,
-}
-
-/// Counts of one worker or of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Connections accepted since the start.
-    pub connections_accepted: u64,
-    /// Of these, not yet closed.
-    pub connections_open: u64,
-    /// Requests answered; those refused as malformed are not counted.
-    pub requests: u64,
-    /// Time spent working rather than waiting, in nanoseconds.
-    pub busy_ns: u64,
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use corecurve_core::Nanos;
-use corecurve_servers::runtime::ServerStats;
+use corecurve_core::{Nanos, ServerStats};
 use corecurve_servers::{RunningServer, ServeConfig};
 
 use crate::case::{Case, Stand, alone};

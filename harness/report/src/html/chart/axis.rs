@@ -11,6 +11,8 @@ pub enum Unit {
     Rate,
     /// Nanoseconds.
     Time,
+    /// Parts of a whole, shown in percent.
+    Share,
     /// Percentiles, placed by their number of nines.
     Nines,
     /// Multiples: `10x`.
@@ -104,6 +106,18 @@ impl Axis {
         Axis { title: "percentile".into(), range: (0.0, top * 1.02), ticks, log: false }
     }
 
+    /// From zero to a little over the largest share.
+    pub fn shares(largest: f64, ticks: usize) -> Axis {
+        Axis::from_zero("", Unit::Share, largest, ticks)
+    }
+
+    /// Workers, each in the middle of its place, the first numbered 0.
+    pub fn workers(workers: usize, most_ticks: usize) -> Axis {
+        let marks = thinned((0..workers).map(|worker| worker as f64).collect(), most_ticks);
+        let ticks = marks.into_iter().map(|v| (v, label(Unit::Count, v))).collect();
+        Axis { title: "worker".into(), range: (-0.6, workers as f64 - 0.4), ticks, log: false }
+    }
+
     /// No marks at all, from 0 to `rows`.
     pub fn rows(rows: usize) -> Axis {
         Axis { title: String::new(), range: (rows as f64, 0.0), ticks: Vec::new(), log: false }
@@ -131,6 +145,7 @@ fn label(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Count | Unit::Nines => short(value),
         Unit::Multiple => format!("{}x", short(value)),
+        Unit::Share => format!("{} %", short((value * 1e4).round() / 100.0)),
         Unit::Rate if value == 0.0 => "0".into(),
         Unit::Rate => compact(&Rate(value).to_string()),
         Unit::Time => compact(&Nanos(value.round() as u64).to_string()),

@@ -229,6 +229,16 @@ impl Canvas<'_, '_> {
         Ok(())
     }
 
+    /// A pale band across the whole drawing between two y values.
+    ///
+    /// # Errors
+    /// See [`draw`].
+    pub fn band(&mut self, low: f64, high: f64) -> io::Result<()> {
+        let (x0, x1) = self.x.range;
+        let corners = [(x0, self.y.at(high)), (x1, self.y.at(low))];
+        self.put(Rectangle::new(corners, Ink::Oracle.solid().mix(0.16).filled()))
+    }
+
     /// A line across the whole drawing at a y value, with a word above its left end.
     ///
     /// # Errors

@@ -7,4 +7,5 @@ pub mod curve;
 pub mod ink;
 pub mod latency;
 pub mod objective;
+pub mod shares;
 pub mod spectrum;
