@@ -146,7 +146,7 @@ const TIGHT: Nanos = Nanos(10_000_000);
 const WIDE: Nanos = Nanos(100_000_000);
 /// Shares of capacity offered, and for how long. At the first, theory has partitioned queues far above 1 % over the tight limit and a shared one
 /// far below; at the second both are far below 1 % over the wide one.
-const OFFERED: [(f64, Nanos); 2] = [(0.6, Nanos(30_000_000_000)), (0.85, Nanos(10_000_000_000))];
+const OFFERED: [(f64, Nanos); 2] = [(0.55, Nanos(30_000_000_000)), (0.8, Nanos(10_000_000_000))];
 /// Confidence of each interval: several rows are to hold together.
 const CONFIDENCE: f64 = 0.99;
 /// Architectures with their queues, and whether they hold p99 within the tight limit at the first rate.
