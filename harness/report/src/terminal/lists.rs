@@ -20,7 +20,7 @@ pub struct Check {
     pub pass: bool,
 }
 
-/// The rows of `validate` and how many passed.
+/// The rows of `validate` and how many passed. What was checked is never cut short, however narrow the terminal.
 pub fn validate(checks: &[Check], style: Style) -> String {
     let mut table = Table::new(&[
         ("what", Side::Left),
@@ -38,7 +38,7 @@ pub fn validate(checks: &[Check], style: Style) -> String {
     let passed = checks.iter().filter(|check| check.pass).count();
     let paint = if passed == checks.len() { Paint::Good } else { Paint::Bad };
     let sum = format!("{passed} of {} passed", count(checks.len(), "check", "checks"));
-    format!("{} {}\n", table.show(style), style.paint(paint, &sum))
+    format!("{} {}\n", table.show(Style { width: usize::MAX, ..style }), style.paint(paint, &sum))
 }
 
 /// How serious a condition is.
