@@ -65,6 +65,7 @@ pub fn measure_here(
 ) -> Result<CapacityRecord, Problem> {
     let catalog = Catalog::new()?;
     catalog.knows_workload(workload)?;
+    crate::turn::take()?;
     let machine = Machine::discover(&TopologySource::Live)?;
     let mut request = PlacementRequest {
         kind: PlacementKind::Compact,

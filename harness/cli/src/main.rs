@@ -21,6 +21,7 @@ mod show;
 mod site;
 mod spec_args;
 mod transport;
+mod turn;
 mod validate;
 
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod doctor;
 pub mod draw;
 pub mod environment;
+pub mod exclusive;
 pub mod machine;
 pub mod memory;
 pub mod mempolicy;
@@ -26,6 +27,7 @@ mod wrap;
 
 pub use doctor::{Finding, Level};
 pub use environment::{Environment, Fact};
+pub use exclusive::Exclusive;
 pub use machine::Machine;
 pub use memory::ExecPolicy;
 pub use network::Link;

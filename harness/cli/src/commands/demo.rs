@@ -10,6 +10,7 @@ use crate::conduct::Outputs;
 use crate::exit::{Exit, Failure};
 use crate::plan::Kind;
 use crate::spec_args::{value, whole_number};
+use crate::turn;
 
 /// Architectures that differ in one thing each: how a connection finds its worker.
 const BUILT_IN: [&str; 3] = ["thread-per-core", "shared-accept", "work-stealing"];
@@ -34,6 +35,9 @@ pub fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     problems.finish(()).map_err(Failure::wrong_use)?;
     let outputs = Outputs::check(&args.output, Kind::Sweep)?;
 
+    if !args.output.dry_run {
+        turn::take()?;
+    }
     let machine = Machine::discover(&TopologySource::Live)?;
     let room = machine.max_server_cores(PlacementKind::Compact, None);
     let mut spec = Spec {

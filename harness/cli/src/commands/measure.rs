@@ -10,7 +10,7 @@ use crate::commands::topo;
 use crate::conduct::{Outputs, conduct};
 use crate::exit::{Exit, Failure};
 use crate::plan::{self, Kind};
-use crate::{gate, runs, show, spec_args};
+use crate::{gate, runs, show, spec_args, turn};
 
 /// Measures what the arguments ask for.
 pub fn measure(args: &MeasureArgs, kind: Kind) -> Result<Exit, Failure> {
@@ -27,6 +27,9 @@ pub fn measure(args: &MeasureArgs, kind: Kind) -> Result<Exit, Failure> {
 /// Measures a spec: the part that `demo` shares.
 pub fn measure_spec(spec: &Spec, kind: Kind, output: &OutputArgs, outputs: &Outputs) -> Result<Exit, Failure> {
     let catalog = Catalog::new()?;
+    if !output.dry_run && spec.topology.as_deref().is_none_or(|source| source == "live") {
+        turn::for_targets(spec.target.iter().map(String::as_str), spec.shield.as_deref())?;
+    }
     let machine = topo::machine(spec.topology.as_deref(), None)?;
     let plan = plan::expand(spec, &machine, &catalog, kind).map_err(Failure::wrong_use)?;
     if output.dry_run {

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::conduct::{Outputs, conduct};
 use crate::exit::{Exit, Failure};
 use crate::plan::Kind;
-use crate::runs;
+use crate::{runs, turn};
 
 /// Continues a run.
 pub fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
@@ -18,9 +18,10 @@ pub fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     let dir = runs::find(&args.run)?;
     let (mut store, stored) = Store::resume(&dir)?;
     let outputs = Outputs::check(&output, kind_of(&stored.plan))?;
-    let machine = Machine::discover(&TopologySource::Live)?;
     let spec = corecurve_core::Spec::parse(&stored.spec_toml, "spec.toml")
         .map_err(|problems| Failure { exit: Exit::CouldNotRun, problems })?;
+    turn::for_targets(stored.plan.cells.iter().map(|cell| cell.target.as_str()), spec.shield.as_deref())?;
+    let machine = Machine::discover(&TopologySource::Live)?;
     conduct(&spec, &stored.plan, &machine, &Catalog::new()?, &mut store, &outputs)
 }
 

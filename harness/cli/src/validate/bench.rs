@@ -69,6 +69,7 @@ impl Bench {
 
     /// Starts a server; the load is on other cores, or on the server's where there are none.
     pub fn of(subject: &Subject<'_>) -> Result<Bench, Problem> {
+        crate::turn::take()?;
         let machine = Machine::discover(&TopologySource::Live)?;
         let request = PlacementRequest {
             kind: PlacementKind::Compact,
