@@ -195,6 +195,7 @@ fn trial() -> TrialRecord {
         generator_busy: Some(0.2),
         load_cpu_s: Some(0.3),
         adherence: Some(Adherence { within_ns: Nanos(50_000), free: 9, on_time: 8 }),
+        counters: None,
         replay: Some(Replay { count: 9, service_mean_ns: 2e5, error_p50_ns: -5, error_p99_ns: 900 }),
         shares: Some(Shares::Told(WorkerShares {
             dealing: Dealing::Hash,

@@ -468,7 +468,7 @@ fn checks(cells: &[Cell], kind: Kind, spec: &Spec, searches: Nanos) -> Checks {
     let capacity = if quick { Vec::new() } else { capacity::cells_to_measure(cells) };
     match capacity.is_empty() || capacity::expected(capacity.len()) * 10 > searches {
         true => Checks::default(),
-        false => Checks { capacity, perturb: true },
+        false => Checks { capacity, perturb: true, profile: false },
     }
 }
 

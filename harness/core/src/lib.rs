@@ -5,6 +5,7 @@
 
 pub mod arrival;
 pub mod capacity;
+pub mod counters;
 pub mod counts;
 pub mod cpu;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod network;
 pub mod placement;
 pub mod plan;
 pub mod problem;
+pub mod profile;
 pub mod queue;
 pub mod record;
 pub mod rng;
@@ -30,6 +32,10 @@ pub mod wire;
 
 pub use arrival::ArrivalKind;
 pub use capacity::{CapacityRecord, Saturated};
+pub use counters::{
+    AcceptQueue, CollectorCost, Counters, CpuCounts, CpuSplit, Hardware, LinkBytes, Missing, Quota, Side, ThreadCounts,
+    Unread,
+};
 pub use counts::{Counts, ErrorClass};
 pub use cpu::{CpuId, CpuSet, NodeId};
 pub use event::{Event, Observer, Silent};
@@ -38,6 +44,7 @@ pub use network::{BitRate, Network, NetworkKind, NetworkRecord};
 pub use placement::{Placed, PlacementKind, Seat};
 pub use plan::{Cell, CellId, Checks, Mode, Plan, SearchSettings, Settings, Turn};
 pub use problem::{Problem, Problems};
+pub use profile::{Function, Profile, Stack, WaitSite, Waits, Wakeups};
 pub use queue::QueueLaw;
 pub use record::{Adherence, Interval, LimitCount, Purpose, Quantile, Quantiles, Replay, SCHEMA, TrialRecord};
 pub use rng::Rng;

@@ -16,7 +16,7 @@ use crate::units::{Nanos, Rate};
 pub type Settings = BTreeMap<String, String>;
 
 /// A cell's name within its run: short, unique, safe as a file name, e.g. `03-nginx-plaintext-compact-4`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CellId(pub String);
 
@@ -54,12 +54,15 @@ pub struct Checks {
     pub capacity: Vec<usize>,
     /// Whether the first repetition of each search tries its answer with other load threads.
     pub perturb: bool,
+    /// Whether the first repetition of each search tries its answer once more and profiles the target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profile: bool,
 }
 
 impl Checks {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
-        self.capacity.is_empty() && !self.perturb
+        self.capacity.is_empty() && !self.perturb && !self.profile
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arrival::ArrivalKind;
+use crate::counters::Counters;
 use crate::counts::Counts;
 use crate::network::NetworkRecord;
 use crate::plan::CellId;
@@ -31,6 +32,8 @@ pub enum Purpose {
     /// The answer of the search once more, by load threads as before and by another number of them: the generator must
     /// not be what is measured.
     Perturb,
+    /// The answer of the search once more, with everything that looks closely at the target switched on.
+    Profile,
 }
 
 /// One offered rate for one window, and what came of it.
@@ -115,6 +118,10 @@ pub struct TrialRecord {
     /// asked).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shares: Option<Shares>,
+    /// What the kernel and the processor counted in the window; `None` where there was no real target (and in records of
+    /// before it was read).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
     /// Whether the number may be used.
     pub valid: bool,
     /// Why not.

@@ -101,7 +101,7 @@ fn caveats(cell: &Cell, trials: &[TrialRecord]) -> Vec<String> {
             .push("closed loop: the load waits for the target, so this is a capacity probe and never a MAT".to_owned());
     }
     let mut seen = BTreeSet::new();
-    let asked = trials.iter().filter(|trial| trial.purpose != Purpose::Perturb);
+    let asked = trials.iter().filter(|trial| !matches!(trial.purpose, Purpose::Perturb | Purpose::Profile));
     let distinct = asked.flat_map(|trial| &trial.caveats).filter(|caveat| seen.insert(*caveat));
     let mut by_rule: Vec<(&str, &str, usize)> = Vec::new();
     for caveat in distinct {

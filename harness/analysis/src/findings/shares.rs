@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use corecurve_core::{CellId, Dealing, Shares, Slo, TrialRecord, WorkerShare, WorkerShares};
+use corecurve_core::{CellId, Dealing, Purpose, Shares, Slo, TrialRecord, WorkerShare, WorkerShares};
 use serde::{Deserialize, Serialize};
 
 use super::types::{CellFinding, MatFinding};
@@ -260,7 +260,9 @@ pub(super) fn shares(cells: &mut [CellFinding]) -> Vec<ShareFinding> {
 /// The valid trial with the highest offered rate not above a usable MAT.
 pub fn nearest<'a>(trials: &'a [TrialRecord], mat: &MatFinding) -> Option<&'a TrialRecord> {
     let rate = mat.mat_per_s.filter(|_| mat.valid)?;
-    let below = trials.iter().filter(|trial| trial.valid && trial.offered_per_s <= rate * 1.0001);
+    // A profiled trial is slower by what looking costs.
+    let usable = trials.iter().filter(|trial| trial.valid && trial.purpose != Purpose::Profile);
+    let below = usable.filter(|trial| trial.offered_per_s <= rate * 1.0001);
     below.max_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s))
 }
 

@@ -102,6 +102,7 @@ pub(crate) fn trial(cell: &Cell, trial: u32, offered_per_s: f64) -> TrialRecord 
         load_cpu_s: None,
         adherence: None,
         replay: None,
+        counters: None,
         shares: None,
         valid: true,
         invalid_reasons: Vec::new(),

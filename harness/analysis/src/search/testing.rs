@@ -40,6 +40,7 @@ pub(crate) fn record(purpose: Purpose, rate: f64) -> TrialRecord {
         load_cpu_s: None,
         adherence: None,
         replay: None,
+        counters: None,
         shares: None,
         valid: true,
         invalid_reasons: Vec::new(),

@@ -250,6 +250,7 @@ impl Book {
             load_cpu_s: None,
             adherence: None,
             replay: None,
+            counters: None,
             shares: None,
             valid: true,
             invalid_reasons: Vec::new(),

@@ -266,6 +266,7 @@ pub(crate) mod tests {
             load_cpu_s: None,
             adherence: None,
             replay: None,
+            counters: None,
             shares: Some(shares),
             valid: false,
             invalid_reasons: vec![Reason::new(Rule::Steal, "1.7 % \u{1b}[31m </script> \" \\ ∞")],

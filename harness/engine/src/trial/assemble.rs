@@ -151,6 +151,7 @@ pub(crate) fn assemble(
             on_time: observed.prompt.1,
         }),
         replay: None,
+        counters: None,
         shares: world.shares,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,

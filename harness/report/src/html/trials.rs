@@ -75,6 +75,7 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Search => "search",
         Purpose::Confirm => "confirm",
         Purpose::Perturb => "other load threads",
+        Purpose::Profile => "profile",
     }
 }
 

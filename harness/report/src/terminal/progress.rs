@@ -13,6 +13,7 @@ pub fn trial_line(trial: &TrialRecord) -> String {
         Purpose::Search => "search",
         Purpose::Confirm => "confirm",
         Purpose::Perturb => "other load threads",
+        Purpose::Profile => "profile",
     };
     let bad = bad_share(trial);
     let failed = if bad > 0.0 { format!("  not ok {}", small_share(bad)) } else { String::new() };

@@ -423,6 +423,7 @@ fn trial(cell: &Cell, shape: Shape, capacity: f64, mat: f64, rate: f64, trial: u
         load_cpu_s: None,
         adherence: None,
         replay: None,
+        counters: None,
         shares: None,
         valid: true,
         invalid_reasons: Vec::new(),

@@ -128,7 +128,7 @@ fn said(point: &LoadPoint) -> String {
 
 /// Closed-loop trials have no offered rate of their own: what came about is no point of this curve.
 fn is_open_loop(point: &LoadPoint) -> bool {
-    !matches!(point.purpose, Purpose::Probe | Purpose::NoLoad | Purpose::Perturb)
+    !matches!(point.purpose, Purpose::Probe | Purpose::NoLoad | Purpose::Perturb | Purpose::Profile)
 }
 
 #[cfg(test)]
