@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use corecurve_core::rng::mix;
 use corecurve_core::{CellId, QueueLaw, SCHEMA};
 
+use super::account::accounts;
 use super::caveats::{run_caveats, struck_out};
 use super::cells::cell_findings;
 use super::crossings::objectives;
@@ -16,6 +17,7 @@ use super::mats::fill_speedups;
 use super::run_data::RunData;
 use super::shares::shares;
 use super::spreads::Spreads;
+use super::verdict::verdicts;
 use super::types::{Findings, Progress, RunIdentity};
 use crate::compare::within::{comparisons, noise_floor};
 
@@ -54,6 +56,8 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         plan: run.plan.clone(),
         progress: Progress { finished: run.finished.len(), planned: run.plan.order.len() },
         struck_out: struck_out(&cells),
+        accounts: accounts(&cells, &curves),
+        verdicts: verdicts(&cells, run, &[], laws),
         cells,
         curves,
         noise_floor,

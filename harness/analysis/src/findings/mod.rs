@@ -3,6 +3,9 @@
 //! Best-of-k does not exist here: a cell's number is the median over its repetitions, a cell that is not valid has
 //! no ratio, no speed-up and no place in a fit, and whatever was struck out is listed with its reasons.
 
+mod account;
+#[cfg(test)]
+mod account_tests;
 mod analyse;
 mod caveats;
 mod cells;
@@ -11,6 +14,7 @@ mod crossings;
 mod curves;
 mod generator;
 mod headline;
+mod lock_sites;
 mod machine;
 mod mats;
 mod objectives;
@@ -23,10 +27,14 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod types;
+mod usage;
+mod verdict;
 
+pub use account::{Account, Bar, Part};
 pub use analyse::{analyse, analyse_with_laws};
 pub use crossing_words::{exact, limit};
 pub use generator::{NEAR, Perturbation, Side};
+pub use lock_sites::{LockSite, sites_of_locks, spinning_share};
 pub use objectives::{Crossing, ObjectiveLine, ObjectivePair, ObjectivePoint, Objectives, limit_of};
 pub use run_data::RunData;
 pub use shares::{JudgedShares, ShareFinding, ShareVerdict, Spread, judge, nearest, shares_of};
@@ -34,3 +42,5 @@ pub use types::{
     CellFinding, Curve, CurvePoint, Findings, LoadPoint, MachineSummary, MatFinding, NoLoad, NoiseFloor, NoisePair,
     OracleLine, Progress, Ratio, RunIdentity, SeriesKey, StruckOut,
 };
+pub use usage::{PerRequest, Usage};
+pub use verdict::{Cause, Fact, Ruling, Verdict};

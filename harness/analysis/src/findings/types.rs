@@ -7,9 +7,11 @@ use corecurve_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::account::Account;
 use super::generator::Perturbation;
 use super::objectives::Objectives;
 use super::shares::ShareFinding;
+use super::verdict::Verdict;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
 
@@ -47,6 +49,12 @@ pub struct Findings {
     /// Each worker's share of connections and requests at every MAT and given rate, against what chance gives.
     #[serde(default)]
     pub shares: Vec<ShareFinding>,
+    /// Where efficiency went between the fewest cores and more, for every curve.
+    #[serde(default)]
+    pub accounts: Vec<Account>,
+    /// What stops each cell.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.
