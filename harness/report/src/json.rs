@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use corecurve_analysis::findings::{CellFinding, Curve, Findings, MatFinding};
+use corecurve_analysis::findings::{Account, CellFinding, Curve, Findings, MatFinding, Verdict};
 use corecurve_analysis::models::FitReport;
 use corecurve_core::{Event, Nanos, Quantiles, SCHEMA, Slo, TrialRecord};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::exporter::Exporter;
 #[derive(Clone, Copy, Debug)]
 pub struct Document;
 
-/// Events as JSON lines: `run`, then every `capacity`, `trial`, `mat` and `fit`.
+/// Events as JSON lines: `run`, then every `capacity`, `trial`, `mat`, `fit`, `account` and `verdict`.
 #[derive(Clone, Copy, Debug)]
 pub struct Events;
 
@@ -37,7 +37,7 @@ impl Exporter for Events {
     }
 }
 
-/// The events that end a run: `mat` and `fit`. The others were printed while it went on.
+/// The events that end a run: `mat`, `fit`, `account` and `verdict`. The others were printed while it went on.
 ///
 /// # Errors
 /// Those of `out`.
@@ -47,7 +47,31 @@ pub fn summary(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
             line(out, &mat_event(findings, cell, mat))?;
         }
     }
-    findings.curves.iter().try_for_each(|curve| line(out, &fit_event(curve)))
+    findings.curves.iter().try_for_each(|curve| line(out, &fit_event(curve)))?;
+    findings
+        .accounts
+        .iter()
+        .try_for_each(|account| line(out, &AccountEvent { event: "account", schema: SCHEMA, account }))?;
+    findings
+        .verdicts
+        .iter()
+        .try_for_each(|verdict| line(out, &VerdictEvent { event: "verdict", schema: SCHEMA, verdict }))
+}
+
+#[derive(Serialize)]
+struct AccountEvent<'a> {
+    event: &'static str,
+    schema: u32,
+    #[serde(flatten)]
+    account: &'a Account,
+}
+
+#[derive(Serialize)]
+struct VerdictEvent<'a> {
+    event: &'static str,
+    schema: u32,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
 }
 
 /// One JSON object and a line feed.

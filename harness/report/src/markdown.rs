@@ -24,6 +24,7 @@ impl Exporter for Markdown {
             table(&group, out)?;
         }
         findings.objectives.iter().try_for_each(|chart| objectives(chart, out))?;
+        verdicts(findings, out)?;
         shares(findings, out)?;
         ratios(findings, out)?;
         struck_out(findings, out)?;
@@ -75,6 +76,38 @@ fn cells(row: &Row<'_>) -> [String; 10] {
         times(mat.speedup.map(|ratio| ratio.value)),
         share(mat.efficiency.map(|ratio| ratio.value)),
     ]
+}
+
+/// What stops each cell, and where efficiency went.
+fn verdicts(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if !findings.verdicts.is_empty() {
+        writeln!(out, "\nWhat stops it:\n")?;
+    }
+    for verdict in &findings.verdicts {
+        let name = format!("{} on {}", plain(&verdict.label), count(verdict.cores, "core", "cores"));
+        writeln!(out, "* {}: {}", escaped(&name), escaped(&plain_long(&verdict.sentence, 600)))?;
+    }
+    if findings.accounts.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nWhere efficiency went, as factors:\n\n| target | cores | factors | product | efficiency by the MATs |"
+    )?;
+    writeln!(out, "|:--|--:|:--|--:|--:|")?;
+    for account in &findings.accounts {
+        let factors: Vec<String> =
+            account.bars.iter().map(|bar| format!("{} {:.3}", bar.part.name(), bar.ln.exp())).collect();
+        let (name, cores, factors) = (escaped(&plain(&account.label)), account.cores, factors.join(" × "));
+        let mark = if account.closes { "" } else { " **does not add up**" };
+        writeln!(
+            out,
+            "| {name} | {cores} | {factors} | {:.3}{mark} | {:.3} |",
+            account.sum.exp(),
+            account.ln_efficiency.exp()
+        )?;
+    }
+    Ok(())
 }
 
 /// What each target carries at each limit, and who carries more where.

@@ -219,7 +219,8 @@ fn cpu_bars(base: &Measured<'_>, found: &Measured<'_>) -> Vec<Bar> {
 /// T = instructions per request × cycles per instruction ÷ cycles per second.
 fn hardware_bars(base: &Measured<'_>, found: &Measured<'_>, whole: f64) -> Option<Vec<Bar>> {
     let (a, b) = (hardware(base.trial)?, hardware(found.trial)?);
-    let instructions = ((a.instructions? / base.trial.counts.ok as f64) / (b.instructions? / found.trial.counts.ok as f64)).ln();
+    let instructions =
+        ((a.instructions? / base.trial.counts.ok as f64) / (b.instructions? / found.trial.counts.ok as f64)).ln();
     let cpi = ((a.cycles? / a.instructions?) / (b.cycles? / b.instructions?)).ln();
     if !(instructions.is_finite() && cpi.is_finite()) {
         return None;

@@ -17,8 +17,8 @@ use super::mats::fill_speedups;
 use super::run_data::RunData;
 use super::shares::shares;
 use super::spreads::Spreads;
-use super::verdict::verdicts;
 use super::types::{Findings, Progress, RunIdentity};
+use super::verdict::verdicts;
 use crate::compare::within::{comparisons, noise_floor};
 
 /// Everything a report may show, from the records of a run. Pure: the same records give the same findings, bit for bit.

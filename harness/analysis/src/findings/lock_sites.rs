@@ -6,12 +6,10 @@ use corecurve_core::{Function, Nanos, Profile};
 use serde::{Deserialize, Serialize};
 
 /// Names of what takes a lock, by how they begin or what they hold: below them lies the kernel's wait, above them the caller.
-const LOCKS: [&str; 8] = [
-    "Mutex", "RwLock", "pthread_mutex_lock", "pthread_rwlock_", "lll_lock_wait", "RawMutex", "RawRwLock", "spin_lock",
-];
+const LOCKS: [&str; 8] =
+    ["Mutex", "RwLock", "pthread_mutex_lock", "pthread_rwlock_", "lll_lock_wait", "RawMutex", "RawRwLock", "spin_lock"];
 /// Names of what waits for something to do: no lock.
-const IDLE: [&str; 8] =
-    ["Condvar", "park", "pthread_cond_", "sem_wait", "recv", "Receiver", "join", "Thread::sleep"];
+const IDLE: [&str; 8] = ["Condvar", "park", "pthread_cond_", "sem_wait", "recv", "Receiver", "join", "Thread::sleep"];
 /// What lies between a caller and the kernel.
 const MACHINERY: [&str; 9] =
     ["std::", "core::", "alloc::", "parking_lot", "libc::", "__GI_", "syscall", "futex", "lock_api::"];
@@ -43,10 +41,8 @@ pub fn sites_of_locks(profile: &Profile) -> Option<Vec<LockSite>> {
         let sum = by_caller.entry(caller).or_default();
         *sum = (sum.0 + site.count, sum.1 + site.total_ns.0);
     }
-    let mut sites: Vec<LockSite> = by_caller
-        .into_iter()
-        .map(|(caller, (count, ns))| LockSite { caller, count, total_ns: Nanos(ns) })
-        .collect();
+    let mut sites: Vec<LockSite> =
+        by_caller.into_iter().map(|(caller, (count, ns))| LockSite { caller, count, total_ns: Nanos(ns) }).collect();
     sites.sort_by_key(|site| std::cmp::Reverse(site.total_ns));
     Some(sites)
 }
@@ -67,7 +63,9 @@ fn caller<'a>(frames: &[&'a Function]) -> Option<&'a Function> {
         function.is_kernel()
             || function.name.starts_with('<') && LOCKS.iter().any(|name| function.name.contains(name))
             || MACHINERY.iter().any(|name| function.name.starts_with(name))
-            || LOCKS.iter().any(|name| function.name.starts_with(name) || function.name.starts_with(&format!("__{name}")))
+            || LOCKS
+                .iter()
+                .any(|name| function.name.starts_with(name) || function.name.starts_with(&format!("__{name}")))
     };
     frames.iter().rev().find(|frame| !machinery(frame)).copied()
 }

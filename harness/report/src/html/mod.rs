@@ -3,6 +3,7 @@
 //! Nothing from outside becomes markup: every text goes through the template's escaping, the points of the charts
 //! are JSON without `<`, and the content security policy allows exactly one script and one style sheet, by hash.
 
+mod account;
 mod answer;
 pub mod chart;
 mod column;
@@ -14,6 +15,7 @@ mod objectives;
 mod palette;
 mod shares;
 mod trials;
+mod verdicts;
 mod why;
 
 use std::io::{self, Write};

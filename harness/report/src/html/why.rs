@@ -1,4 +1,4 @@
-//! What the records say about the cause, without a verdict that nothing supports.
+//! Why: the verdict of each cell, what it rests on, and where efficiency went.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,10 +8,11 @@ use maud::{Markup, html};
 use super::column::Column;
 use super::figure::Gathered;
 use super::shares::shares;
+use super::{account, verdicts};
 use crate::groups::{Group, Legend};
 use crate::text::{bad_share, grouped, plain, share, small_share};
-use corecurve_analysis::findings::{CellFinding, Findings, nearest};
-use corecurve_core::{Counts, ErrorClass, Nanos, Quantile, TrialRecord};
+use corecurve_analysis::findings::{CellFinding, Findings, Verdict, nearest};
+use corecurve_core::{Counts, ErrorClass, Nanos, Quantile, Slo, TrialRecord};
 
 /// What was seen at the MAT of each cell.
 pub(super) fn why(
@@ -26,26 +27,51 @@ pub(super) fn why(
         let near = at_mat(group);
         let cells: Vec<&CellFinding> = near.iter().map(|(cell, _)| *cell).collect();
         let shares = shares(findings, &cells, Some(group.slo), names, gathered)?;
-        found.push(html! { h3 { (group.title()) " " (super::answer::marks(group)) } (table(&near, names)) (shares) });
+        let verdicts = group.rows.iter().filter_map(|row| verdict_of(findings, row.cell, Some(group.slo))).collect();
+        let accounts: Vec<_> = group
+            .rows
+            .iter()
+            .filter_map(|row| {
+                Some((findings.accounts.iter().find(|a| a.cell == row.cell.cell.id && a.slo == group.slo)?, row.cell))
+            })
+            .collect();
+        let accounts = account::accounts(&accounts, names, gathered)?;
+        found.push(html! {
+            h3 { (group.title()) " " (super::answer::marks(group)) }
+            (judged(group, verdicts)) (table(&near, names)) (accounts) (account::costs(&near, names)) (shares)
+        });
     }
     if !fixed.is_empty() {
         let cells: Vec<&CellFinding> = fixed.iter().map(|(cell, _)| *cell).collect();
         let shares = shares(findings, &cells, None, names, gathered)?;
-        found
-            .push(html! { h3 { "At the given rate " (super::fixed_marks(findings)) } (table(&fixed, names)) (shares) });
+        let verdicts: Vec<&Verdict> = cells.iter().filter_map(|cell| verdict_of(findings, cell, None)).collect();
+        found.push(html! {
+            h3 { "At the given rate " (super::fixed_marks(findings)) }
+            (verdicts::verdicts(&verdicts)) (table(&fixed, names)) (account::costs(&fixed, names)) (shares)
+        });
     }
     Ok(html! {
-        p {
-            b { "No verdict. " }
-            "This report does not name the bottleneck: nothing in these records isolates it. What was seen at the trial \
-             nearest below each MAT is here, to judge by. A CPU share near 100 % points to the cores; far below it, to a \
-             lock, a queue, a link or the load generator. Where the target tells, each worker's share of the load stands \
-             beside what chance would give: a worker with far more than its share is full before the others. Counters per \
-             operation are not part of these records."
+        p .note {
+            "Rules are asked in order, first those that would make the number meaningless, then those about waiting, then those about \
+             cost; the first that holds is the verdict. What it rests on, and what every other rule saw, is folded behind it. "
+            "Where the target tells, each worker's share of the load stands beside what chance would give."
         }
         @for part in &found { (part) }
         (errors(findings))
     })
+}
+
+fn verdict_of<'a>(findings: &'a Findings, cell: &CellFinding, slo: Option<Slo>) -> Option<&'a Verdict> {
+    findings.verdicts.iter().find(|verdict| verdict.cell == cell.cell.id && verdict.slo == slo)
+}
+
+/// The verdicts of a group, or why it has none.
+fn judged(group: &Group<'_>, found: Vec<&Verdict>) -> Markup {
+    match (found.is_empty(), group.simulated) {
+        (false, _) => verdicts::verdicts(&found),
+        (true, true) => html! { p { b { "No verdict. " } "A simulation is stopped by its own law." } },
+        (true, false) => html! { p { b { "No verdict. " } "These records hold no counters of the target." } },
+    }
 }
 
 /// A cell and the trial that speaks for it.

@@ -11,6 +11,7 @@ mod progress;
 mod sweep;
 mod table;
 mod trial;
+mod verdicts;
 
 pub use capacity::capacity;
 pub use compare::compare;

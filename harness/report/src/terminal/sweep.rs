@@ -23,6 +23,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
     out += &super::objectives::objectives(findings, style);
     out += &ratios(findings, style);
     out += &scaling(findings, style);
+    out += &super::verdicts::verdicts(findings, style);
     out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);
@@ -35,6 +36,7 @@ pub fn mat(findings: &Findings, style: Style) -> String {
     for row in groups(findings).iter().flat_map(|group| group.rows.clone()) {
         out += &answer(findings, &row, style);
     }
+    out += &super::verdicts::verdicts(findings, style);
     out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);

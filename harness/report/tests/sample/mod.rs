@@ -270,6 +270,8 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         objectives: Vec::new(),
         capacities: Vec::new(),
         shares: Vec::new(),
+        accounts: Vec::new(),
+        verdicts: Vec::new(),
         caveats: Vec::new(),
         struck_out,
         notes: Vec::new(),

@@ -195,9 +195,10 @@ fn profile_of<'a>(cell: &CellFinding, profiles: &'a [Profile]) -> Option<&'a Pro
 
 /// The cell with the fewest cores of the same series, if this is not it.
 fn base<'a>(cell: &CellFinding, slo: Option<Slo>, around: &Surroundings<'a>) -> Option<Base<'a>> {
-    let fewer = around.cells.iter().filter(|other| {
-        other.series == cell.series && !other.cell.control && other.cell.cores < cell.cell.cores
-    });
+    let fewer = around
+        .cells
+        .iter()
+        .filter(|other| other.series == cell.series && !other.cell.control && other.cell.cores < cell.cell.cores);
     let base = fewer.min_by_key(|other| other.cell.cores)?;
     let mat = base.mats.iter().find(|mat| Some(mat.slo) == slo)?;
     let at = Point::of(base, nearest(&base.trials, mat)?);

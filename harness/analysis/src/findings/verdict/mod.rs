@@ -24,10 +24,10 @@ pub(super) fn verdicts(
     profiles: &[Profile],
     laws: &BTreeMap<CellId, QueueLaw>,
 ) -> Vec<Verdict> {
-    let real = cells.iter().filter(|cell| !cell.series.is_simulated() && cell.cell.target != "null" && !cell.cell.control);
+    let real =
+        cells.iter().filter(|cell| !cell.series.is_simulated() && cell.cell.target != "null" && !cell.cell.control);
     let of_cell = |cell: &CellFinding| -> Vec<Verdict> {
-        let around =
-            Surroundings { cells, profiles, capacities: &run.capacities, law: laws.get(&cell.cell.id) };
+        let around = Surroundings { cells, profiles, capacities: &run.capacities, law: laws.get(&cell.cell.id) };
         let slos: Vec<Option<Slo>> = match cell.mats.is_empty() {
             true => vec![None],
             false => cell.mats.iter().map(|mat| Some(mat.slo)).collect(),

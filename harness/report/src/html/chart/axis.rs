@@ -118,6 +118,16 @@ impl Axis {
         Axis { title: "worker".into(), range: (-0.6, workers as f64 - 0.4), ticks, log: false }
     }
 
+    /// From below zero to above it, both in natural logarithms of a share and marked as such shares.
+    pub fn around_zero(title: &str, low: f64, high: f64, ticks: usize) -> Axis {
+        let span = (high - low).max(0.05);
+        let (low, high) = (low - 0.08 * span, high + 0.12 * span);
+        let step = nice_step((high - low) / ticks.max(1) as f64);
+        let marks = ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step);
+        let ticks = marks.map(|v| (v, format!("{:.0} %", v.exp() * 100.0))).collect();
+        Axis { title: title.into(), range: (low, high), ticks, log: false }
+    }
+
     /// No marks at all, from 0 to `rows`.
     pub fn rows(rows: usize) -> Axis {
         Axis { title: String::new(), range: (rows as f64, 0.0), ticks: Vec::new(), log: false }

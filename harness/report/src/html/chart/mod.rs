@@ -9,3 +9,4 @@ pub mod latency;
 pub mod objective;
 pub mod shares;
 pub mod spectrum;
+pub mod waterfall;

@@ -29,9 +29,10 @@ pub(super) fn network_stack(evidence: &Evidence<'_>) -> Ruling {
     let many = facts.at_least("system calls per request", syscalls, SYSCALLS, count);
     let opened = evidence.at.network("Tcp.PassiveOpens").map(|n| n as f64 / evidence.at.trial.counts.ok.max(1) as f64);
     let setup = facts.at_least("new connections per request", opened, SETUP, count);
-    let bytes = evidence.at.link().map(|link| {
-        (link.to_server + link.to_load) as f64 / evidence.at.trial.counts.ok.max(1) as f64
-    });
+    let bytes = evidence
+        .at
+        .link()
+        .map(|link| (link.to_server + link.to_load) as f64 / evidence.at.trial.counts.ok.max(1) as f64);
     let copied = facts.at_least("bytes per request", bytes, COPY_BYTES, count);
     let detail = match (setup, copied, many) {
         (true, _, _) => Some("setting up connections"),
@@ -60,7 +61,8 @@ pub(super) fn memory(evidence: &Evidence<'_>) -> Ruling {
         some => facts.at_least("cycles per instruction, over those with fewer cores", some, CPI_GROWTH, times),
     };
     let misses = pmu(|found| Some(found.llc_misses? / found.instructions?));
-    let missing = facts.at_least("cache misses per instruction, over those with fewer cores", misses, CPI_GROWTH, times);
+    let missing =
+        facts.at_least("cache misses per instruction, over those with fewer cores", misses, CPI_GROWTH, times);
     let detail = match (cpi, instructions, missing) {
         (None, _, _) => "bandwidth, cache or lines that travel: without a PMU only a probe can tell",
         (_, _, true) => "cache misses",

@@ -19,8 +19,7 @@ const GENERATORS: [Rule; 7] = [
     Rule::Connections,
 ];
 /// And those that are the machine's.
-const HOSTS: [Rule; 6] =
-    [Rule::Steal, Rule::Throttled, Rule::Paused, Rule::Clock, Rule::Pinning, Rule::Receiving];
+const HOSTS: [Rule; 6] = [Rule::Steal, Rule::Throttled, Rule::Paused, Rule::Clock, Rule::Pinning, Rule::Receiving];
 
 /// D0: the generator gave out, or was not able to keep its schedule.
 pub(super) fn generator(evidence: &Evidence<'_>) -> Ruling {

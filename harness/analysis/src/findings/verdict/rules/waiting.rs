@@ -94,8 +94,12 @@ pub(super) fn imbalance(evidence: &Evidence<'_>) -> Ruling {
     let pushed = evidence.beyond.unwrap_or(evidence.at);
     let usage = pushed.usage.or(evidence.at.usage);
     let full = facts.at_least("busiest server core", usage.map(|usage| usage.max), FULL, percent);
-    let uneven =
-        facts.below("mean over busiest core", usage.filter(|u| u.cpus > 1).map(|usage| usage.balance()), UNEVEN, percent);
+    let uneven = facts.below(
+        "mean over busiest core",
+        usage.filter(|u| u.cpus > 1).map(|usage| usage.balance()),
+        UNEVEN,
+        percent,
+    );
     let told = pushed.workers().or(evidence.at.workers()).filter(|told| told.workers.len() > 1);
     let busy: Option<Vec<f64>> = told.map(|told| told.workers.iter().map(|worker| worker.busy).collect());
     let (mean, max) = busy.as_deref().map_or((None, None), |busy| {
@@ -106,7 +110,9 @@ pub(super) fn imbalance(evidence: &Evidence<'_>) -> Ruling {
     let ratio = mean.zip(max).map(|(mean, max)| mean / max.max(f64::MIN_POSITIVE));
     let workers_uneven = facts.below("mean over busiest worker", ratio, UNEVEN, percent);
     let detail = match evidence.shares() {
-        Some(ShareVerdict::Outside) => Some("shares are not what chance gives: steering, or the last to wait is woken first"),
+        Some(ShareVerdict::Outside) => {
+            Some("shares are not what chance gives: steering, or the last to wait is woken first")
+        }
         Some(ShareVerdict::Inside) => Some("shares are what chance gives: more connections per worker would even them"),
         _ => None,
     };
@@ -125,9 +131,9 @@ pub(super) fn scheduler(evidence: &Evidence<'_>) -> Ruling {
     let stopped = facts.at_least("share of the window a quota stopped the target", stopped, QUOTA, percent);
     let free = cores_are_free(&mut facts, evidence);
     let limit = evidence.limit.map(|limit| limit.0 as f64);
-    let delay = evidence.at.per_request(|counters| {
-        counters.threads.iter().map(|thread| thread.run_delay_ns.map(|delay| delay.0)).sum()
-    });
+    let delay = evidence
+        .at
+        .per_request(|counters| counters.threads.iter().map(|thread| thread.run_delay_ns.map(|delay| delay.0)).sum());
     let of_limit = delay.zip(limit).map(|(delay, limit)| delay / limit);
     let delayed = facts.at_least("waiting for a CPU, of the latency limit", of_limit, RUN_DELAY, percent);
     let woken = evidence.profile.and_then(|profile| profile.wakeups).map(|wakeups| wakeups.p99_ns.0 as f64);
