@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use corecurve_analysis::findings::{Findings, RunData, analyse_with_laws};
 use corecurve_analysis::search::{Hints, MatSearch};
-use corecurve_core::{Cell, Mode, Nanos, Plan, Problem, QueueLaw, Search, SearchSettings, Spec, Target};
+use corecurve_core::{Cell, Mode, Nanos, Plan, Problem, Search, SearchSettings, Spec, Target};
 use corecurve_engine::execute::{Lab, Outcome, WorkloadFactory, execute};
 use corecurve_engine::signals;
 use corecurve_engine::store::{Store, StoredRun, read_run};
@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::plan::Kind;
 use crate::progress::Progress;
 use crate::site::Furnished;
-use crate::{runs, show};
+use crate::{law, runs, show};
 
 /// How results are shown, checked before anything is measured.
 #[derive(Debug)]
@@ -172,16 +172,8 @@ fn settings_for(cell: &Cell, settings: &SearchSettings) -> SearchSettings {
 /// Reads a run's records and recomputes its findings.
 pub fn findings_of(dir: &Path) -> Result<Findings, Problem> {
     let data = run_data(read_run(dir)?);
-    let laws = data.plan.cells.iter().filter_map(|cell| Some((cell.id.clone(), law(cell)?))).collect();
+    let laws = data.plan.cells.iter().filter_map(|cell| Some((cell.id.clone(), law::law(cell)?))).collect();
     Ok(analyse_with_laws(&data, &laws))
-}
-
-/// The queueing law of a simulated cell, for its oracle line.
-fn law(cell: &Cell) -> Option<QueueLaw> {
-    if !Catalog::is_virtual(&cell.target) {
-        return None;
-    }
-    corecurve_sim::sim_target(&cell.target, &cell.target_settings).ok()?.law(cell.cores).ok()?
 }
 
 fn run_data(stored: StoredRun) -> RunData {

@@ -10,6 +10,7 @@ mod conduct;
 mod cores;
 mod exit;
 mod gate;
+mod law;
 mod machine_record;
 mod network;
 mod plan;

@@ -54,6 +54,22 @@ impl QueueLaw {
         }
     }
 
+    /// The same queue with services of another mean, all times scaled alike.
+    pub fn with_mean_ns(&self, mean_ns: f64) -> QueueLaw {
+        let by = mean_ns / self.no_load_ns();
+        match self.clone() {
+            QueueLaw::Shared { mean_ns, servers } => QueueLaw::Shared { mean_ns: mean_ns * by, servers },
+            QueueLaw::Partitioned { mean_ns, servers } => QueueLaw::Partitioned { mean_ns: mean_ns * by, servers },
+            QueueLaw::Fixed { mean_ns } => QueueLaw::Fixed { mean_ns: mean_ns * by },
+            QueueLaw::Mixture { services } => {
+                QueueLaw::Mixture { services: services.into_iter().map(|(ns, share)| (ns * by, share)).collect() }
+            }
+            QueueLaw::Linked { mean_ns, servers, link_ns } => {
+                QueueLaw::Linked { mean_ns: mean_ns * by, servers, link_ns: link_ns * by }
+            }
+        }
+    }
+
     /// The arrival rate above which the queue grows without bound, per second.
     pub fn capacity_per_s(&self) -> f64 {
         match self {

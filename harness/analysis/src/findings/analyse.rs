@@ -14,6 +14,7 @@ use super::generator::held_against_capacity;
 use super::headline::headline;
 use super::machine::machine_summary;
 use super::mats::fill_speedups;
+use super::oracle_line::measured_laws;
 use super::run_data::RunData;
 use super::shares::shares;
 use super::spreads::Spreads;
@@ -28,9 +29,11 @@ pub fn analyse(run: &RunData) -> Findings {
     analyse_with_laws(run, &BTreeMap::new())
 }
 
-/// [`analyse`] for cells of which it is known what kind of queue they are: their load curves get an oracle line.
+/// [`analyse`] for cells of which it is known what kind of queue they are: their load curves get an oracle line. A
+/// simulation's law is taken as it is, a real server's gets the service time that was measured.
 pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Findings {
     let seed = run.plan.seed;
+    let laws = &measured_laws(run, laws);
     let mats = held_against_capacity(&run.plan.cells, &run.mats, &run.capacities);
     let spreads = Spreads::of(&run.plan.cells, &mats);
     let mut cells = cell_findings(run, &mats, laws, &spreads);

@@ -176,8 +176,8 @@ fn kinds_of_objective_are_charts_of_their_own() {
 #[test]
 fn a_known_queue_has_its_oracle_beside_it() {
     let (law, slos) = (shared(MEAN_NS), ladder("p99<2x..100x"));
-    let data = made(&[("a", &|slo| mat_at(&law, slo))], &slos, 0.001);
-    let laws = BTreeMap::from([(CellId("a".to_owned()), law.clone())]);
+    let data = made(&[("sim:mmc", &|slo| mat_at(&law, slo))], &slos, 0.001);
+    let laws = BTreeMap::from([(CellId("sim:mmc".to_owned()), law.clone())]);
     let findings = analyse_with_laws(&data, &laws);
     let line = &findings.objectives[0].lines[0];
     assert_eq!(line.points[0].oracle_per_s, None, "an idle queue breaks two means");

@@ -1,8 +1,11 @@
 //! What queueing theory predicts for a target that says what kind of queue it is.
 
-use corecurve_core::QueueLaw;
+use std::collections::BTreeMap;
 
-use super::types::OracleLine;
+use corecurve_core::{CellId, Purpose, QueueLaw};
+
+use super::run_data::RunData;
+use super::types::{OracleLine, SeriesKey};
 use crate::oracle::sojourn_tail;
 
 /// Shares of capacity at which the line is drawn: denser where it bends.
@@ -22,6 +25,23 @@ pub(super) fn oracle_line(law: &QueueLaw) -> Option<OracleLine> {
     let capacity_per_s = law.capacity_per_s();
     let point = |share: &f64| p99_ns(law, share * capacity_per_s).map(|p99| [share * capacity_per_s, p99]);
     Some(OracleLine { queue, capacity_per_s, p99_ns: SHARES.iter().filter_map(point).collect() })
+}
+
+/// The laws, those of real servers with the mean time a request kept a core: utilisation over rate, where the rate was highest.
+pub(super) fn measured_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> BTreeMap<CellId, QueueLaw> {
+    let measured = |(id, law): (&CellId, &QueueLaw)| {
+        let cell = run.plan.cells.iter().find(|cell| cell.id == *id)?;
+        if SeriesKey::of(cell).is_simulated() {
+            return Some((id.clone(), law.clone()));
+        }
+        let usable = run.trials.iter().filter(|trial| {
+            trial.cell == *id && trial.valid && trial.arrival.is_open() && trial.purpose != Purpose::Profile
+        });
+        let trial = usable.max_by(|a, b| a.achieved_per_s.total_cmp(&b.achieved_per_s))?;
+        let mean_ns = trial.utilisation? * cell.cores as f64 * 1e9 / trial.achieved_per_s;
+        (mean_ns > 0.0).then(|| (id.clone(), law.with_mean_ns(mean_ns)))
+    };
+    laws.iter().filter_map(measured).collect()
 }
 
 /// The 99th percentile of the sojourn time at a rate, nanoseconds, to a relative 10⁻⁶; `None` at or above capacity.
@@ -48,6 +68,25 @@ pub(super) fn p99_ns(law: &QueueLaw, rate_per_s: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_real_server_s_law_has_the_service_time_it_was_seen_to_have() {
+        use crate::findings::testing::{cell, run, trial};
+        let cells = vec![cell("real", "thread-per-core", 2, false), cell("sim", "sim:mmc", 2, false)];
+        let law = QueueLaw::Partitioned { mean_ns: 1.0, servers: 2 };
+        let laws = BTreeMap::from(["real", "sim"].map(|id| (CellId(id.to_owned()), law.clone())));
+        let mut data = run(cells.clone(), Vec::new());
+        assert_eq!(measured_laws(&data, &laws).len(), 1, "without a trial nothing was seen");
+        for (rate, busy) in [(1_000.0, 0.2), (8_000.0, 0.8)] {
+            data.trials.push(corecurve_core::TrialRecord { utilisation: Some(busy), ..trial(&cells[0], 1, rate) });
+        }
+        let found = measured_laws(&data, &laws);
+        assert!(
+            (found[&CellId("real".to_owned())].no_load_ns() - 200_000.0).abs() < 1e-6,
+            "1.6 CPUs over 8000 per second"
+        );
+        assert_eq!(found[&CellId("sim".to_owned())], law);
+    }
 
     #[test]
     fn one_server_follows_the_textbook() {

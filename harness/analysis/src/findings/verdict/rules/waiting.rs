@@ -34,7 +34,7 @@ pub(super) fn admission(evidence: &Evidence<'_>) -> Ruling {
     let not_one = facts.at_least("requests served at once at the highest rate", at_once, ONE, count);
     let pushed = evidence.beyond.unwrap_or(evidence.fastest);
     let workers = pushed.workers();
-    let blocked = workers.is_some_and(|told| every_worker_is_full(told));
+    let blocked = workers.is_some_and(every_worker_is_full);
     let said = workers.map_or("not told".to_owned(), |told| percent(least_busy(told)));
     let blocked = facts.is("least busy worker, waiting inside requests included", said, "at least 95 %", blocked);
     let locked = !evidence.locks.as_ref().is_none_or(Vec::is_empty) && !not_one;
