@@ -94,16 +94,7 @@ pub fn conduct(
         }
     }
     let stop = signals::install()?;
-    let strict = spec.strict.unwrap_or(false);
-    let lab = Lab {
-        target: &|cell: &Cell| target_of(catalog, cell, &spec.allow_remote),
-        workload: &|cell: &Cell| workload_factory(catalog, cell),
-        search: &|cell: &Cell, settings: &SearchSettings| search_for(cell, settings),
-        null_server: &|cell: &Cell| crate::capacity::null_server(catalog, cell),
-        replay: &crate::replay::replayer,
-        strict,
-    };
-    let outcome = execute(plan, store, &lab, &mut progress, &stop)?;
+    let outcome = with_lab(spec, catalog, |lab| execute(plan, store, lab, &mut progress, &stop))?;
     progress.finish();
     let dir = store.dir().to_owned();
     let findings = findings_of(&dir)?;
@@ -117,6 +108,18 @@ pub fn conduct(
         return Ok(Exit::Interrupted);
     }
     Ok(judge(&findings))
+}
+
+/// Does something with what a plan's names stand for.
+pub fn with_lab<T>(spec: &Spec, catalog: &Catalog, work: impl FnOnce(&Lab<'_, HttpWorkload>) -> T) -> T {
+    work(&Lab {
+        target: &|cell: &Cell| target_of(catalog, cell, &spec.allow_remote),
+        workload: &|cell: &Cell| workload_factory(catalog, cell),
+        search: &|cell: &Cell, settings: &SearchSettings| search_for(cell, settings),
+        null_server: &|cell: &Cell| crate::capacity::null_server(catalog, cell),
+        replay: &crate::replay::replayer,
+        strict: spec.strict.unwrap_or(false),
+    })
 }
 
 /// The target of a cell, with the files its workload needs if it is one we start.

@@ -1,5 +1,6 @@
 //! `corecurve validate`: this build against known truth, every check a row.
 
+mod account;
 mod bench;
 mod compare;
 mod drift;
@@ -11,6 +12,7 @@ mod replay;
 mod search;
 mod sim;
 mod truth;
+mod whole;
 
 use std::io::Write;
 
@@ -40,7 +42,7 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group {
@@ -49,6 +51,7 @@ const GROUPS: [Group; 11] = [
         run: drift::schedule,
     },
     Group { name: "sim", about: "the whole pipeline on queues with a known answer", run: sim::sim },
+    Group { name: "account", about: "efficiency accounts add up, simulated and real", run: account::account },
     Group { name: "compare", about: "two runs of the same, and of what differs", run: compare::comparisons },
     Group { name: "search", about: "MAT intervals over many seeds, beside a plain bisection", run: search::search },
     Group {
