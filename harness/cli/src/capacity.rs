@@ -77,7 +77,7 @@ pub fn measure_here(
     };
     request.server_cores = machine.most_server_cores(&request).clamp(1, SERVER_CORES * load_cores);
     let mut placed = machine.place(&request)?;
-    (placed.clear, _) = shield::decide(shield::Asked::Auto, &machine, &placed)?;
+    shield::apply(shield::Asked::Auto, &machine, &mut placed)?;
     let decision = transport::decide(None, corecurve_engine::io_uring_refusal)?;
     let cell = Cell {
         id: CellId("00-capacity".to_owned()),

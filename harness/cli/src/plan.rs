@@ -373,8 +373,7 @@ fn placements(
             let Some(mut placed) = problems.take(machine.place(&request(cores))) else { continue };
             let mut open = None;
             if Catalog::is_started_here(target) {
-                let decided = problems.take(shield::decide(axes.shield, machine, &placed));
-                (placed.clear, open) = decided.unwrap_or_default();
+                open = problems.take(shield::apply(axes.shield, machine, &mut placed)).flatten();
             }
             list.push((cores, placed, open));
         }

@@ -28,11 +28,20 @@ pub fn asked(text: Option<&str>) -> Result<Asked, Problem> {
     }
 }
 
-/// Decides for one placement: the CPUs to keep clear, and what must travel with the numbers if there are none.
+/// Decides for one placement which CPUs are kept clear and whether load goes first, and what must travel with the numbers if
+/// none are.
 ///
 /// # Errors
 /// A shield that was asked for and cannot be had.
-pub fn decide(asked: Asked, machine: &Machine, placed: &Placed) -> Result<(CpuSet, Option<String>), Problem> {
+pub fn apply(asked: Asked, machine: &Machine, placed: &mut Placed) -> Result<Option<String>, Problem> {
+    placed.load_first = placed.shared && asked != Asked::Off && realtime::refusal().is_none();
+    let (clear, caveat) = decide(asked, machine, placed)?;
+    placed.clear = clear;
+    Ok(caveat)
+}
+
+/// The CPUs to keep clear.
+fn decide(asked: Asked, machine: &Machine, placed: &Placed) -> Result<(CpuSet, Option<String>), Problem> {
     let open = |why: &str| {
         Ok((CpuSet::default(), Some(format!("shield: other programs may have run on these CPUs, because {why}"))))
     };

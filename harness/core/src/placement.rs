@@ -110,6 +110,9 @@ pub struct Placed {
     /// CPUs that other programs are kept off while the target runs; empty when they are not.
     #[serde(default, skip_serializing_if = "CpuSet::is_empty")]
     pub clear: CpuSet,
+    /// Load threads go before the server's where both share a core: a late request would be the server's fault in the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub load_first: bool,
 }
 
 impl Placed {
@@ -123,9 +126,10 @@ impl Placed {
         self.load.iter().map(|seat| seat.cpu).collect()
     }
 
-    /// Whether the load threads share their CPUs with the programs that are kept off the server's, and so must go first.
+    /// Whether the load threads share their CPUs with the server, or with the programs that are kept off the server's, and so
+    /// must go first.
     pub fn load_is_realtime(&self) -> bool {
-        !self.clear.is_empty() && self.load.iter().any(|seat| !self.clear.contains(seat.cpu))
+        self.load_first || !self.clear.is_empty() && self.load.iter().any(|seat| !self.clear.contains(seat.cpu))
     }
 
     /// The NUMA nodes of the server's memory, ascending, without repeats.

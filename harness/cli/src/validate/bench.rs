@@ -80,7 +80,7 @@ impl Bench {
             allow_shared: true,
         };
         let mut placed = machine.place(&request)?;
-        (placed.clear, _) = shield::decide(shield::Asked::Auto, &machine, &placed)?;
+        shield::apply(shield::Asked::Auto, &machine, &mut placed)?;
         let settings: Settings =
             subject.settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let catalog = Catalog::new()?;

@@ -38,6 +38,7 @@ pub(super) fn place(machine: &Machine, request: &PlacementRequest, cores: Vec<Co
         housekeeping: housekeeping(&used, &free),
         shared,
         clear: CpuSet::default(),
+        load_first: false,
     })
 }
 

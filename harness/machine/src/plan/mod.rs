@@ -120,6 +120,7 @@ impl Machine {
             housekeeping: housekeeping(&split.server, &split.free),
             shared: split.shared,
             clear: CpuSet::default(),
+            load_first: false,
         }
     }
 }

@@ -298,6 +298,7 @@ fn series(shape: Shape, cores: usize, control: bool, index: usize) -> Cell {
             housekeeping: CpuSet::default(),
             shared: shape.shared,
             clear: CpuSet::default(),
+            load_first: false,
         },
         slos: vec![SLO.parse().unwrap()],
         arrival: ArrivalKind::Poisson,

@@ -7,7 +7,7 @@ use corecurve_core::{
 
 use super::thresholds::BEYOND;
 use crate::findings::lock_sites::{LockSite, sites_of_locks, spinning_share};
-use crate::findings::shares::{ShareVerdict, judge, nearest};
+use crate::findings::shares::{ShareVerdict, judge};
 use crate::findings::types::{CellFinding, MatFinding};
 use crate::findings::usage::Usage;
 use crate::oracle;
@@ -114,11 +114,12 @@ impl<'a> Evidence<'a> {
         let asked = |trial: &&TrialRecord| {
             !matches!(trial.purpose, Purpose::NoLoad | Purpose::Perturb | Purpose::Profile | Purpose::Probe)
         };
-        let at = match mat.and_then(|mat| nearest(&cell.trials, mat)) {
+        let found = mat.and_then(|mat| mat.mat_per_s);
+        let at = match found.and_then(|rate| below(cell.trials.iter().filter(asked), rate)) {
             Some(trial) => trial,
             None => fastest(cell.trials.iter().filter(asked))?,
         };
-        let rate = mat.and_then(|mat| mat.mat_per_s).unwrap_or(at.offered_per_s);
+        let rate = found.unwrap_or(at.offered_per_s);
         let above = cell.trials.iter().filter(asked).filter(|trial| trial.offered_per_s >= rate * BEYOND);
         let beyond = above.min_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s));
         let near: Vec<&TrialRecord> =
@@ -174,6 +175,13 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// The usable trial nearest below a rate. Also of a search that did not converge: what stops a server can be seen before its
+/// MAT is known to the last per cent.
+fn below<'a>(trials: impl Iterator<Item = &'a TrialRecord>, rate: f64) -> Option<&'a TrialRecord> {
+    let usable = trials.filter(|trial| trial.valid && trial.offered_per_s <= rate * 1.0001);
+    usable.max_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s))
+}
+
 fn fastest<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Option<&'a TrialRecord> {
     trials.max_by(|a, b| a.achieved_per_s.total_cmp(&b.achieved_per_s))
 }
@@ -201,7 +209,8 @@ fn base<'a>(cell: &CellFinding, slo: Option<Slo>, around: &Surroundings<'a>) -> 
         .filter(|other| other.series == cell.series && !other.cell.control && other.cell.cores < cell.cell.cores);
     let base = fewer.min_by_key(|other| other.cell.cores)?;
     let mat = base.mats.iter().find(|mat| Some(mat.slo) == slo)?;
-    let at = Point::of(base, nearest(&base.trials, mat)?);
+    let own = base.trials.iter().filter(|trial| matches!(trial.purpose, Purpose::Search | Purpose::Confirm));
+    let at = Point::of(base, below(own, mat.mat_per_s?)?);
     Some(Base { at, profile: profile_of(base, around.profiles) })
 }
 

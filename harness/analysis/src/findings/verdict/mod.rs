@@ -3,6 +3,8 @@
 mod evidence;
 mod facts;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod thresholds;
 mod types;
 

@@ -183,13 +183,12 @@ pub(super) fn queueing(evidence: &Evidence<'_>) -> Ruling {
         "yes",
         evidence.mat.is_some_and(|mat| mat.valid),
     );
-    let more = evidence.mat.and_then(|mat| mat.mat_per_s).map(|mat| evidence.fastest.trial.achieved_per_s / mat);
-    let more = facts.at_least("highest rate ever carried, of the MAT", more, 1.05, times);
+    let full = facts.at_least("the same when pushed beyond it", evidence.busiest_when_pushed(), FULL, percent);
     let off = evidence.theory.as_ref().zip(at).map(|(theory, at)| (at / theory.utilisation - 1.0).abs());
     let close = facts.below("utilisation at the MAT, off from theory by", off, THEORY, percent);
     let detail = evidence.theory.as_ref().map(|theory| {
         let how = if close { "as" } else { "though" };
         format!("{how} theory gives {} of {}", percent(theory.utilisation), theory.queue)
     });
-    facts.rule(Cause::Queueing, early && answered && (close || more), detail)
+    facts.rule(Cause::Queueing, early && answered && (close || full), detail)
 }
