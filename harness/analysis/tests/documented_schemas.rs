@@ -8,10 +8,11 @@ use std::path::Path;
 use corecurve_analysis::RunData;
 use corecurve_analysis::findings::analyse;
 use corecurve_core::{
-    Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, Counts, CpuId, Dealing, ErrorClass, Event, Interval,
-    LimitCount, Mat, MatKind, MatRecord, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose,
-    Quantile, Quantiles, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Shares, Slo, TrialRecord, Turn,
-    WorkerShare, WorkerShares,
+    AcceptQueue, Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, CollectorCost, Counters, Counts,
+    CpuCounts, CpuId, CpuSplit, Dealing, ErrorClass, Event, Hardware, Interval, LimitCount, LinkBytes, Mat, MatKind,
+    MatRecord, Missing, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose, Quantile, Quantiles,
+    Quota, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Shares, Side, Slo, ThreadCounts, TrialRecord,
+    Turn, Unread, WorkerShare, WorkerShares,
 };
 use serde_json::{Map, Value, json};
 
@@ -133,6 +134,7 @@ fn documented(name: &str, sample: &Value) {
             "unanswered",
             "replay",
             "shares",
+            "counters",
             "load_cpu_s",
             "adherence",
             "transport",
@@ -195,7 +197,7 @@ fn trial() -> TrialRecord {
         generator_busy: Some(0.2),
         load_cpu_s: Some(0.3),
         adherence: Some(Adherence { within_ns: Nanos(50_000), free: 9, on_time: 8 }),
-        counters: None,
+        counters: Some(counters()),
         replay: Some(Replay { count: 9, service_mean_ns: 2e5, error_p50_ns: -5, error_p99_ns: 900 }),
         shares: Some(Shares::Told(WorkerShares {
             dealing: Dealing::Hash,
@@ -205,6 +207,43 @@ fn trial() -> TrialRecord {
         valid: false,
         invalid_reasons: vec![Reason::new(Rule::Steal, "2 %")],
         caveats: vec!["no PMU".to_owned()],
+    }
+}
+
+/// With every key there can be.
+fn counters() -> Counters {
+    let event = Some(1.5);
+    let hardware = Some(Hardware { running_share: 1.0, cycles: event, user_only: true, ..Hardware::default() });
+    let (one, split) = (Some(1), CpuSplit { user_ns: Nanos(1), system_ns: Nanos(2) });
+    let thread = ThreadCounts {
+        cpu: Some(CpuId(1)),
+        run_delay_ns: Some(Nanos(1)),
+        voluntary_switches: one,
+        involuntary_switches: one,
+        migrations: one,
+        minor_faults: one,
+        major_faults: one,
+        hardware,
+        ..ThreadCounts::default()
+    };
+    let cpu = CpuCounts { net_rx: one, packets: one, dropped: one, squeezed: one, hardware, ..CpuCounts::default() };
+    let quota = Some(Quota { cpus: 0.5, throttled_periods: 1, throttled_ns: Nanos(1) });
+    let missing = Missing { what: "x".into(), why: "y".into(), help: Some("z".into()) };
+    Counters {
+        span_ns: Nanos::SECOND,
+        threads: vec![thread],
+        processes: Some(split),
+        cpus: vec![cpu, CpuCounts { side: Side::Load, ..CpuCounts::default() }],
+        network: [("TcpExt.ListenOverflows".to_owned(), -1)].into(),
+        accept_queue: Some(AcceptQueue::default()),
+        unread: Some(Unread::default()),
+        link: Some(LinkBytes::default()),
+        loopback_bytes: one,
+        quota,
+        load_quota: quota,
+        cpu_pressure_ns: Some(Nanos(1)),
+        missing: vec![missing],
+        collectors: vec![CollectorCost { collector: "cpus".into(), cpu_ns: Nanos(1) }],
     }
 }
 
@@ -280,6 +319,7 @@ fn run() -> RunData {
             order: order.clone(),
             search,
             expected: Nanos::ZERO,
+            counters: Default::default(),
             checks: Default::default(),
         },
         trials: Vec::new(),

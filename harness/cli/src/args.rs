@@ -120,6 +120,10 @@ pub struct SpecArgs {
     /// Bandwidth of each direction with --network netns, e.g. 1gbit [default: none]
     #[arg(long, value_name = "RATE")]
     pub network_cap: Option<String>,
+    /// What is counted beside each trial: all, none, or some of threads, cpus, network, accept-queue, link, quota, pressure,
+    /// hardware [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub counters: Option<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,

@@ -3,8 +3,8 @@
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, Checks, CpuId, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem,
-    Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, Checks, Collectors, CpuId, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan,
+    Problem, Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -105,7 +105,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let searches = expected(&cells, &order, &search, spec);
     let checks = checks(&cells, kind, spec, searches);
     let expected = searches + expected_of(&checks, &cells, &order, &search);
-    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks })
+    Ok(Plan { schema: SCHEMA, seed, cells, order, search, counters: axes.counters, expected, checks })
 }
 
 /// The axes of the spec, read and checked.
@@ -118,6 +118,7 @@ struct Axes {
     arrival: ArrivalKind,
     mode: Mode,
     transport: Decision,
+    counters: Collectors,
     shield: shield::Asked,
     network: Network,
     cores: String,
@@ -171,6 +172,8 @@ impl Axes {
         // Where there are no sockets the kernel is not asked, and nothing comes of the answer.
         let refusal = || if sockets { corecurve_engine::io_uring_refusal() } else { None };
         let transport = problems.take(transport::decide(spec.transport.as_deref(), refusal)).unwrap_or_default();
+        let counters = spec.counters.as_deref().map(|text| text.parse().map_err(|p: Problem| p.at("--counters")));
+        let counters = problems.take(counters.transpose()).flatten().unwrap_or_default();
         let refusal = |cap| if sockets { corecurve_machine::network::refusal(cap) } else { None };
         let network = network::decide(spec.network.as_deref(), spec.network_cap.as_deref(), refusal);
         let network = problems.take(network).unwrap_or_default();
@@ -190,6 +193,7 @@ impl Axes {
             arrival,
             mode,
             transport,
+            counters,
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
             network,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),

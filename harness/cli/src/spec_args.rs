@@ -69,6 +69,7 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         connections: whole(&args.connections, "connections", problems).map(|n| n as usize),
         requests_per_connection: whole(&args.requests_per_connection, "requests-per-connection", problems),
         transport: args.transport.clone(),
+        counters: args.counters.clone(),
         shield: args.shield.clone(),
         network: args.network.clone(),
         network_cap: args.network_cap.clone(),

@@ -17,7 +17,8 @@ pub struct Counters {
     pub span_ns: Nanos,
     /// The target's threads, by process and thread: those that ran at all, the busiest if there are many.
     pub threads: Vec<ThreadCounts>,
-    /// The target's processes, where their threads were not read one by one; the sum over all of them.
+    /// The target's CPU time that is not among `threads`: of processes with too many threads, of threads that ended. Exact in
+    /// sum, split by ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<CpuSplit>,
     /// The server's CPUs, and then those of the load.
@@ -33,9 +34,15 @@ pub struct Counters {
     /// Bytes through the link between load and server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkBytes>,
-    /// How often and how long a quota on CPU time stopped the target's control group.
+    /// Bytes through the loopback device, both directions and whoever sent them, where there is no link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loopback_bytes: Option<u64>,
+    /// How often and how long a quota on CPU time stopped the target's control group; `None` without a quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// The same of the load generator's control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_quota: Option<Quota>,
     /// Time some task of the machine waited for a CPU (pressure stall, `some`), nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_pressure_ns: Option<Nanos>,
@@ -43,6 +50,44 @@ pub struct Counters {
     pub missing: Vec<Missing>,
     /// What reading cost the controller, by collector.
     pub collectors: Vec<CollectorCost>,
+}
+
+impl Counters {
+    /// CPU time of the target; `None` if its threads were not read.
+    pub fn server_cpu(&self) -> Option<Nanos> {
+        let others = self.processes.map(|split| split.user_ns + split.system_ns);
+        let threads = self.threads.iter().map(|thread| thread.cpu_ns).reduce(|sum, cpu| sum + cpu);
+        match (threads, others) {
+            (None, None) => None,
+            (threads, others) => Some(threads.unwrap_or_default() + others.unwrap_or_default()),
+        }
+    }
+
+    /// The largest share of its time that one of the CPUs, server or load, lost to the hypervisor; `None` if none was read.
+    pub fn steal(&self) -> Option<f64> {
+        self.cpus.iter().filter_map(CpuCounts::steal_share).reduce(f64::max)
+    }
+
+    /// What the processor counted in all threads of the target; `None` if it was not counted in one of them that ran.
+    pub fn threads_hardware(&self) -> Option<Hardware> {
+        sum(self.threads.iter().map(|thread| thread.hardware))
+    }
+
+    /// What the processor counted on the server's CPUs of a NUMA node, or on all of them.
+    pub fn cpus_hardware(&self, node: Option<NodeId>) -> Option<Hardware> {
+        let server = self.cpus.iter().filter(|cpu| cpu.side != Side::Load);
+        sum(server.filter(|cpu| node.is_none() || cpu.node == node).map(|cpu| cpu.hardware))
+    }
+
+    /// Why something is not there.
+    pub fn why_missing(&self, what: &str) -> Option<&str> {
+        self.missing.iter().find(|missing| missing.what == what).map(|missing| missing.why.as_str())
+    }
+}
+
+fn sum(mut each: impl Iterator<Item = Option<Hardware>>) -> Option<Hardware> {
+    let first = each.next()??;
+    each.try_fold(first, |sum, next| Some(sum.plus(&next?)))
 }
 
 /// CPU time by what it was spent on.
@@ -145,10 +190,20 @@ pub struct CpuCounts {
     pub hardware: Option<Hardware>,
 }
 
-/// Hardware events, scaled to the whole window where the processor's counters were shared.
+impl CpuCounts {
+    /// Stolen share of all time, 0 to 1; `None` when no tick has passed.
+    pub fn steal_share(&self) -> Option<f64> {
+        let others = self.user_ns + self.system_ns + self.irq_ns + self.softirq_ns + self.idle_ns;
+        let all = others + self.steal_ns;
+        (all > Nanos::ZERO).then(|| self.steal_ns.0 as f64 / all.0 as f64)
+    }
+}
+
+/// Hardware events, scaled to the time they were asked for where the processor's counters were shared. `None` is a [`Missing`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hardware {
-    /// Smallest share of its enabled time that a group was on the counters, 0 to 1. Below 0.9 nothing is stated.
+    /// Smallest share of its enabled time that a group of events was on the counters, 0 to 1. What a group with less than 0.9
+    /// counted is not stated.
     pub running_share: f64,
     /// Clock cycles.
     pub cycles: Option<f64>,
@@ -164,6 +219,49 @@ pub struct Hardware {
     pub branch_misses: Option<f64>,
     /// Cycles in which nothing could be issued or retired (front and back end).
     pub stalled_cycles: Option<f64>,
+    /// Only what ran in user code was counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_only: bool,
+}
+
+impl Hardware {
+    /// The sum of both: an event that one of them lacks has none, the share is the smaller.
+    #[must_use]
+    pub fn plus(&self, other: &Hardware) -> Hardware {
+        let sum = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
+        Hardware {
+            running_share: self.running_share.min(other.running_share),
+            cycles: sum(self.cycles, other.cycles),
+            instructions: sum(self.instructions, other.instructions),
+            llc_misses: sum(self.llc_misses, other.llc_misses),
+            l1d_misses: sum(self.l1d_misses, other.l1d_misses),
+            dtlb_misses: sum(self.dtlb_misses, other.dtlb_misses),
+            branch_misses: sum(self.branch_misses, other.branch_misses),
+            stalled_cycles: sum(self.stalled_cycles, other.stalled_cycles),
+            user_only: self.user_only || other.user_only,
+        }
+    }
+
+    /// What one of so many requests took on average; `None` of none.
+    pub fn per(&self, requests: u64) -> Option<Hardware> {
+        let each = |count: Option<f64>| count.map(|count| count / requests as f64);
+        (requests > 0).then(|| Hardware {
+            cycles: each(self.cycles),
+            instructions: each(self.instructions),
+            llc_misses: each(self.llc_misses),
+            l1d_misses: each(self.l1d_misses),
+            dtlb_misses: each(self.dtlb_misses),
+            branch_misses: each(self.branch_misses),
+            stalled_cycles: each(self.stalled_cycles),
+            ..*self
+        })
+    }
+
+    /// Clock cycles per instruction.
+    pub fn cycles_per_instruction(&self) -> Option<f64> {
+        let instructions = self.instructions.filter(|instructions| *instructions > 0.0)?;
+        Some(self.cycles? / instructions)
+    }
 }
 
 /// How full the target's accept queues were.
@@ -195,6 +293,12 @@ pub struct LinkBytes {
     pub to_server: u64,
     /// From server to load.
     pub to_load: u64,
+    /// Packets from load to server.
+    #[serde(default)]
+    pub packets_to_server: u64,
+    /// Packets from server to load.
+    #[serde(default)]
+    pub packets_to_load: u64,
     /// Its limit in bits per second, if it has one.
     pub limit_bits_per_s: Option<u64>,
 }
@@ -229,4 +333,60 @@ pub struct CollectorCost {
     pub collector: String,
     /// CPU time of its readings, nanoseconds, on the controller's CPU.
     pub cpu_ns: Nanos,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hardware(cycles: f64, llc: Option<f64>) -> Hardware {
+        let instructions = Some(cycles / 2.0);
+        Hardware { running_share: 1.0, cycles: Some(cycles), instructions, llc_misses: llc, ..Hardware::default() }
+    }
+
+    #[test]
+    fn hardware_is_summed_by_thread_and_by_node_and_told_per_request() {
+        let thread = |hardware| ThreadCounts { hardware, ..ThreadCounts::default() };
+        let cpu = |node, side, hardware| CpuCounts { node: Some(NodeId(node)), side, hardware, ..CpuCounts::default() };
+        let counters = Counters {
+            threads: vec![thread(Some(hardware(100.0, Some(4.0)))), thread(Some(hardware(300.0, None)))],
+            cpus: vec![
+                cpu(0, Side::Server, Some(hardware(1_000.0, None))),
+                cpu(1, Side::Server, Some(hardware(10.0, None))),
+                cpu(1, Side::Shared, Some(hardware(20.0, None))),
+                cpu(1, Side::Load, None),
+            ],
+            ..Counters::default()
+        };
+        let threads = counters.threads_hardware().unwrap();
+        assert_eq!((threads.cycles, threads.instructions, threads.llc_misses), (Some(400.0), Some(200.0), None));
+        assert_eq!(threads.cycles_per_instruction(), Some(2.0));
+        assert_eq!(counters.cpus_hardware(None).unwrap().cycles, Some(1_030.0));
+        assert_eq!(counters.cpus_hardware(Some(NodeId(1))).unwrap().cycles, Some(30.0));
+        assert_eq!(counters.cpus_hardware(Some(NodeId(7))), None);
+        assert_eq!(threads.per(8).unwrap().cycles, Some(50.0));
+        assert_eq!(threads.per(0), None);
+        let unknown = Counters { threads: vec![thread(None), thread(Some(hardware(1.0, None)))], ..counters };
+        assert_eq!(unknown.threads_hardware(), None, "a sum that lacks a thread is no sum");
+        assert_eq!(Hardware::default().cycles_per_instruction(), None);
+    }
+
+    #[test]
+    fn the_largest_stolen_share_counts() {
+        let cpu = |idle, steal| CpuCounts { idle_ns: Nanos(idle), steal_ns: Nanos(steal), ..CpuCounts::default() };
+        let counters = Counters { cpus: vec![cpu(90, 10), cpu(60, 40), cpu(0, 0)], ..Counters::default() };
+        assert_eq!(counters.steal(), Some(0.4));
+        assert_eq!(Counters::default().steal(), None);
+    }
+
+    #[test]
+    fn the_targets_time_is_that_of_its_threads_and_of_the_rest() {
+        let thread = ThreadCounts { cpu_ns: Nanos(5), ..ThreadCounts::default() };
+        let rest = CpuSplit { user_ns: Nanos(2), system_ns: Nanos(1) };
+        let both = Counters { threads: vec![thread], processes: Some(rest), ..Counters::default() };
+        assert_eq!(both.server_cpu(), Some(Nanos(8)));
+        assert_eq!(Counters { processes: None, ..both.clone() }.server_cpu(), Some(Nanos(5)));
+        assert_eq!(Counters { threads: Vec::new(), ..both }.server_cpu(), Some(Nanos(3)));
+        assert_eq!(Counters::default().server_cpu(), None);
+    }
 }

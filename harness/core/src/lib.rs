@@ -5,6 +5,7 @@
 
 pub mod arrival;
 pub mod capacity;
+pub mod collectors;
 pub mod counters;
 pub mod counts;
 pub mod cpu;
@@ -32,6 +33,7 @@ pub mod wire;
 
 pub use arrival::ArrivalKind;
 pub use capacity::{CapacityRecord, Saturated};
+pub use collectors::{CollectorKind, Collectors};
 pub use counters::{
     AcceptQueue, CollectorCost, Counters, CpuCounts, CpuSplit, Hardware, LinkBytes, Missing, Quota, Side, ThreadCounts,
     Unread,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::arrival::ArrivalKind;
+use crate::collectors::Collectors;
 use crate::network::Network;
 use crate::placement::Placed;
 use crate::slo::Slo;
@@ -39,6 +40,9 @@ pub struct Plan {
     pub order: Vec<Turn>,
     /// How each search is run.
     pub search: SearchSettings,
+    /// What is counted beside each trial (all, in plans of before there was a choice).
+    #[serde(default)]
+    pub counters: Collectors,
     /// Expected duration of the whole run; zero in virtual time.
     pub expected: Nanos,
     /// What is asked of the generator itself (nothing, in plans of before that was done).

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Load, Nanos, Placed, Purpose, Rate, TransportKind, TrialRequest, VirtualServer,
+    ArrivalKind, CellId, Collectors, Load, Nanos, Placed, Purpose, Rate, TransportKind, TrialRequest, VirtualServer,
 };
 use corecurve_engine::recorder::Window;
 use corecurve_engine::schedule::{Ahead, Phase, Schedule, inspect};
@@ -69,6 +69,7 @@ fn virtual_time(c: &mut Criterion) {
         requests_per_connection: None,
         transport: TransportKind::default(),
         link: None,
+        counters: Collectors::default(),
         caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Search,

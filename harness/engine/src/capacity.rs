@@ -6,8 +6,8 @@
 
 use corecurve_core::rng::mix;
 use corecurve_core::{
-    CapacityRecord, Cell, Load, Nanos, Problem, Purpose, Running, SCHEMA, Saturated, Start, TrialRecord, TrialRequest,
-    Wire,
+    CapacityRecord, Cell, Collectors, Load, Nanos, Problem, Purpose, Running, SCHEMA, Saturated, Start, TrialRecord,
+    TrialRequest, Wire,
 };
 
 use crate::execute::NullServer;
@@ -120,6 +120,7 @@ impl CapacityAsk<'_> {
             requests_per_connection: cell.requests_per_connection,
             transport: cell.transport.unwrap_or_default(),
             link: None,
+            counters: Collectors::default(),
             caveats: cell.caveats.clone(),
             request: TrialRequest {
                 purpose: Purpose::Probe,

@@ -268,6 +268,7 @@ fn setup(
         requests_per_connection: cell.requests_per_connection,
         transport: cell.transport.unwrap_or_default(),
         link: None,
+        counters: plan.counters.clone(),
         caveats: cell.caveats.clone(),
         request,
         seed: mix(mix(plan.seed, u64::from(turn.rep)), u64::from(trial)),

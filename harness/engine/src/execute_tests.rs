@@ -210,7 +210,16 @@ fn plan(targets: &[&str], mode: Mode, reps: u32) -> Plan {
         rate_cap: None,
         confirmations: 0,
     };
-    Plan { schema: SCHEMA, seed: 11, cells, order, search, expected: Nanos::ZERO, checks: Default::default() }
+    Plan {
+        schema: SCHEMA,
+        seed: 11,
+        cells,
+        order,
+        search,
+        expected: Nanos::ZERO,
+        counters: Default::default(),
+        checks: Default::default(),
+    }
 }
 
 fn create(results: &Path, plan: &Plan) -> Store {

@@ -15,6 +15,11 @@ pub fn now() -> Nanos {
     read(ClockId::Monotonic)
 }
 
+/// CPU time of the calling thread. Cost: a system call.
+pub fn thread_cpu() -> Nanos {
+    read(ClockId::ThreadCPUTime)
+}
+
 #[inline]
 fn read(clock: ClockId) -> Nanos {
     let t = clock_gettime(clock);

@@ -318,7 +318,7 @@ fn turbo() -> Fact<bool> {
 }
 
 /// Core counters appear as an event source of their own: `cpu`, on hybrid machines `cpu_core`, on Arm `armv8_…`.
-fn pmu() -> Fact<bool> {
+pub(crate) fn pmu() -> Fact<bool> {
     let path = "/sys/bus/event_source/devices";
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,

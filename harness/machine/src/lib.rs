@@ -8,6 +8,7 @@
 
 pub mod allowed;
 pub mod clock;
+pub mod counters;
 pub mod doctor;
 pub mod draw;
 pub mod environment;

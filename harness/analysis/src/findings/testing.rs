@@ -133,6 +133,7 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         order: order.clone(),
         search,
         expected: Nanos::ZERO,
+        counters: Default::default(),
         checks: Default::default(),
     };
     RunData {

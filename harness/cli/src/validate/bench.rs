@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Load, Nanos, Placed, PlacementKind, Problem, Purpose, Running, Settings, Start, TransportKind,
-    TrialRequest,
+    ArrivalKind, CellId, Collectors, Load, Nanos, Placed, PlacementKind, Problem, Purpose, Running, Settings, Start,
+    TransportKind, TrialRequest,
 };
 use corecurve_engine::StopFlag;
 use corecurve_engine::trial::{TrialOutput, TrialSetup, run_trial};
@@ -57,6 +57,7 @@ pub struct Bench {
     placed: Placed,
     workload: String,
     factory: HttpFactory,
+    counters: Collectors,
     trials: u32,
     scratch: PathBuf,
 }
@@ -99,6 +100,7 @@ impl Bench {
             placed,
             workload: subject.workload.to_owned(),
             factory,
+            counters: Collectors::default(),
             trials: 0,
             scratch,
         })
@@ -112,6 +114,11 @@ impl Bench {
     /// From now on load threads wait in the kernel and never spin, as they do where they share cores.
     pub fn wait_in_the_kernel(&mut self) {
         self.placed.shared = true;
+    }
+
+    /// From now on these are counted beside each trial.
+    pub fn count(&mut self, counters: Collectors) {
+        self.counters = counters;
     }
 
     /// One trial over epoll, with the stamps of every operation.
@@ -156,6 +163,7 @@ impl Bench {
             requests_per_connection: self.requests_per_connection,
             transport: TransportKind::default(),
             link: None,
+            counters: self.counters.clone(),
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

@@ -92,6 +92,7 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         order: order.clone(),
         search,
         expected: Nanos::ZERO,
+        counters: Default::default(),
         checks: Default::default(),
     };
     Ok(analyse(&RunData {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use corecurve_core::rng::mix;
 use corecurve_core::{
-    ArrivalKind, CellId, CpuId, Mat, Nanos, Placed, Problem, Running, Search, SearchSettings, Seat, Settings, Start,
-    Step, Target, TransportKind, TrialRecord, TrialRequest,
+    ArrivalKind, CellId, Collectors, CpuId, Mat, Nanos, Placed, Problem, Running, Search, SearchSettings, Seat,
+    Settings, Start, Step, Target, TransportKind, TrialRecord, TrialRequest,
 };
 use corecurve_engine::trial::{TrialScratch, TrialSetup, virtual_record};
 use corecurve_sim::{SimTarget, sim_target};
@@ -83,6 +83,7 @@ impl Lab {
             requests_per_connection: None,
             transport: TransportKind::default(),
             link: None,
+            counters: Collectors::default(),
             caveats: Vec::new(),
             request: request.clone(),
             seed: mix(self.seed, 1_000 + u64::from(self.trials)),

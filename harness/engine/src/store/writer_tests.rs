@@ -46,6 +46,7 @@ fn plan() -> Plan {
             confirmations: 0,
         },
         expected: Nanos::SECOND,
+        counters: Default::default(),
         checks: Default::default(),
     }
 }

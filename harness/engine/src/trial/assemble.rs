@@ -1,6 +1,6 @@
 //! From books and observations to the record.
 
-use corecurve_core::{Adherence, Load, Nanos, NetworkRecord, SCHEMA, Shares, TransportKind, TrialRecord};
+use corecurve_core::{Adherence, Counters, Load, Nanos, NetworkRecord, SCHEMA, Shares, TransportKind, TrialRecord};
 
 use super::setup::TrialSetup;
 use crate::recorder::Recorder;
@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub utilisation: Option<Result<f64, String>>,
     /// CPU time of the load threads in the window, if there was real time.
     pub load_cpu: Option<Nanos>,
+    /// What kernel and processor counted, if there was real time.
+    pub counters: Option<Counters>,
     /// What load went through, if there were sockets.
     pub transport: Option<TransportKind>,
     /// What lay between load and server, if there were sockets.
@@ -151,7 +153,7 @@ pub(crate) fn assemble(
             on_time: observed.prompt.1,
         }),
         replay: None,
-        counters: None,
+        counters: world.counters,
         shares: world.shares,
         valid: invalid_reasons.is_empty(),
         invalid_reasons,

@@ -84,7 +84,7 @@ where
     let _home = Housekeeping::enter(&setup.placed.housekeeping);
     let _urgent = raise(setup.placed.load_is_realtime(), Priority::Control)?;
     let orders = Orders::new(setup.workers());
-    let mut course = Course::new(setup, &orders, stop);
+    let mut course = Course { address: port, ..Course::new(setup, &orders, stop) };
     let mut reports = Vec::new();
     let mut faults = Vec::new();
     std::thread::scope(|scope| -> Result<(), Problem> {
@@ -103,7 +103,6 @@ where
         spawned
     })?;
     course.harness_fault = faults.into_iter().reduce(|all, fault| format!("{all}; {fault}"));
-    course.address = port;
     course.port_fault = port.and_then(|address| stranger(setup.link.as_deref(), address.port(), &running.pids()));
     Ok(course.conclude(reports))
 }
@@ -216,17 +215,22 @@ impl<'a> Course<'a> {
         if early.is_none() && !self.watch_until(asks, running, handles, &mut |_| progress(0.0, "warming up")) {
             return;
         }
+        let mut readings = Readings::prepare(self.setup, &pids, self.address);
         let counting = early.unwrap_or_else(|| Counting::begin(running, self.setup.link.as_deref(), self.opened));
         if !self.watch_until(self.opened, running, handles, &mut |_| progress(0.0, "warming up")) {
             return;
         }
         self.started = SystemTime::now();
-        let readings = Readings::begin(&pids, self.setup.link.as_ref());
+        readings.begin();
         let (opened, length) = (self.opened, self.setup.request.window.0 as f64);
         self.watch_until(ends, running, handles, &mut |at| {
+            // At the end there is something better to do.
+            if at < ends {
+                readings.look();
+            }
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
         });
-        self.reading = Some(readings.end(&used_cpus(self.setup), &self.setup.placed.server_cpus()));
+        self.reading = Some(readings.end());
         self.shares = Some(counting.end(running, self.setup.link.as_deref()));
         while !handles.iter().all(ScopedJoinHandle::is_finished) && now().0 < self.orders.give_up() {
             if !self.watch(running) {
@@ -360,15 +364,15 @@ impl<'a> Course<'a> {
         };
         let mut utilisation = Err("the window was not completed".to_owned());
         let measured = self.reading.is_some();
-        let mut packets = None;
+        let mut counters = None;
         if let Some(reading) = self.reading {
             let capacity = setup.request.window.0 as f64 * setup.placed.server_cpus().len().max(1) as f64;
-            utilisation = reading.server_cpu.map(|cpu| cpu.0 as f64 / capacity);
-            observed.steal = reading.steal;
-            observed.throttled = reading.throttled;
+            utilisation = reading.server_cpu().map(|cpu| cpu.0 as f64 / capacity);
+            observed.steal = reading.counters.steal();
+            observed.throttled = reading.throttled();
             observed.clock = reading.clock;
             observed.target_fault = reading.target_fault;
-            packets = reading.packets;
+            counters = Some(reading.counters);
         }
         observed.target_fault = self.target_fault.or(observed.target_fault);
 
@@ -407,7 +411,7 @@ impl<'a> Course<'a> {
         };
         // A server elsewhere is behind a network of which nothing is known here.
         let here = self.address.is_some_and(|address| address.ip().is_loopback());
-        let network = here.then(|| receiving::record(setup.network(), packets, received));
+        let network = here.then(|| receiving::record(setup.network(), counters.as_ref(), received));
         observed.network = network.filter(|_| measured);
         let loopback = network.as_ref().filter(|_| !setup.placed.shared).and_then(loopback_caveat);
         let world = World {
@@ -415,6 +419,7 @@ impl<'a> Course<'a> {
             warmup: if self.opened == UNDECIDED { Nanos::ZERO } else { Nanos(self.opened - self.start) },
             utilisation: Some(utilisation),
             load_cpu,
+            counters,
             transport: self.address.map(|_| setup.transport),
             network,
             shares: self
@@ -448,11 +453,6 @@ fn connection_caveat(failed: &std::collections::BTreeMap<ErrorClass, u64>) -> Op
 
 fn unsolicited_caveat(times: u64) -> Option<String> {
     (times > 0).then(|| format!("bytes that nobody had asked for came {times} times; those connections were closed"))
-}
-
-/// The CPUs of server and load.
-fn used_cpus(setup: &TrialSetup) -> CpuSet {
-    setup.placed.server_cpus().iter().chain(setup.placed.load_cpus().iter()).collect()
 }
 
 fn sleep_until(at: u64) {

@@ -6,66 +6,45 @@
 //! the load generator is needed for it: with as many requests as answers, ends that receive for each other would have the same
 //! counts as ends that receive for themselves.
 
-use std::sync::Arc;
-
-use corecurve_core::{CpuSet, Network, NetworkKind, NetworkRecord};
-use corecurve_machine::Link;
-use corecurve_machine::network::Arrived;
-use corecurve_machine::procfs::softnet::{self, Processed};
+use corecurve_core::{Counters, Network, NetworkKind, NetworkRecord, Side};
 
 /// Packets that may be between a counter of the link and one of a CPU when these are read.
 const ON_THE_WAY: u64 = 16;
 
-/// The first end of the window.
-#[derive(Debug)]
-pub(crate) struct Receiving {
-    link: Arc<Link>,
-    before: Result<(Processed, Arrived), String>,
-}
-
-/// What was counted between its ends.
+/// What was counted in the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Packets {
-    /// Arrived at the ends of the link.
-    pub arrived: Arrived,
+struct Packets {
+    /// Arrived at the server's end of the link.
+    to_server: u64,
+    /// Arrived at the load's.
+    to_load: u64,
     /// Received by the server's CPUs, whatever for.
-    pub on_server_cpus: u64,
+    on_server_cpus: u64,
 }
 
-impl Receiving {
-    /// Reads the first end; there is nothing to read without a link. Cost: three small files.
-    pub(crate) fn begin(link: Option<&Arc<Link>>) -> Option<Receiving> {
-        let link = link?.clone();
-        // The CPUs first here and last at the other end: what arrives in between is in their counts at least.
-        let before = softnet::read().and_then(|processed| Ok((processed, link.arrived()?)));
-        Some(Receiving { link, before })
-    }
-
-    /// Reads the other end.
-    pub(crate) fn end(self, server: &CpuSet) -> Result<Packets, String> {
-        let (processed, before) = self.before?;
-        let after = self.link.arrived()?;
-        let on_server_cpus = softnet::read()?.since(&processed, server);
-        let arrived = Arrived {
-            server: after.server.saturating_sub(before.server),
-            load: after.load.saturating_sub(before.load),
-        };
-        Ok(Packets { arrived, on_server_cpus })
+impl Packets {
+    /// `None` where something is not known. There is nothing to know without a link.
+    fn of(counters: &Counters) -> Option<Packets> {
+        let link = counters.link?;
+        let server = counters.cpus.iter().filter(|cpu| cpu.side != Side::Load).map(|cpu| cpu.packets);
+        let on_server_cpus = server.reduce(|sum, packets| Some(sum? + packets?))??;
+        Some(Packets { to_server: link.packets_to_server, to_load: link.packets_to_load, on_server_cpus })
     }
 }
 
 /// Puts together what was counted and what the load generator saw of its connections: those whose answers were received on
 /// its own CPUs, and all of them.
-pub(crate) fn record(network: Network, packets: Option<Packets>, (own, all): (usize, usize)) -> NetworkRecord {
+pub(crate) fn record(network: Network, counters: Option<&Counters>, (own, all): (usize, usize)) -> NetworkRecord {
+    let packets = counters.and_then(Packets::of);
     let load = (all > 0).then(|| own as f64 / all as f64);
     let server = packets.zip(load).and_then(|(packets, load)| server_share(packets, load));
     NetworkRecord { network, server_received_share: server, load_received_share: load }
 }
 
 fn server_share(packets: Packets, load_share: f64) -> Option<f64> {
-    let strayed = packets.arrived.load as f64 * (1.0 - load_share);
+    let strayed = packets.to_load as f64 * (1.0 - load_share);
     let received = (packets.on_server_cpus + ON_THE_WAY) as f64 - strayed;
-    (packets.arrived.server > 0).then(|| (received / packets.arrived.server as f64).clamp(0.0, 1.0))
+    (packets.to_server > 0).then(|| (received / packets.to_server as f64).clamp(0.0, 1.0))
 }
 
 /// What must be said of every number that was measured over loopback.
@@ -80,13 +59,23 @@ pub(crate) fn loopback_caveat(record: &NetworkRecord) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use corecurve_core::{CpuCounts, CpuId, LinkBytes};
+
     use super::*;
 
     const NETNS: Network = Network { kind: NetworkKind::Netns, cap: None };
 
+    /// Counters of a server on CPU 0 and a load on CPU 1.
+    fn counted(to_server: u64, to_load: u64, on_server_cpus: u64) -> Counters {
+        let cpu =
+            |cpu, side, packets| CpuCounts { cpu: CpuId(cpu), side, packets: Some(packets), ..CpuCounts::default() };
+        let link = LinkBytes { packets_to_server: to_server, packets_to_load: to_load, ..LinkBytes::default() };
+        let cpus = vec![cpu(0, Side::Server, on_server_cpus), cpu(1, Side::Load, 77_777)];
+        Counters { link: Some(link), cpus, ..Counters::default() }
+    }
+
     fn shares(server: u64, load: u64, on_server_cpus: u64, own: usize) -> (f64, f64) {
-        let packets = Packets { arrived: Arrived { server, load }, on_server_cpus };
-        let record = record(NETNS, Some(packets), (own, 100));
+        let record = record(NETNS, Some(&counted(server, load, on_server_cpus)), (own, 100));
         (record.server_received_share.unwrap(), record.load_received_share.unwrap())
     }
 
@@ -116,11 +105,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_not_made_up() {
-        let packets = Packets { arrived: Arrived { server: 9, load: 9 }, on_server_cpus: 9 };
-        let none = record(NETNS, Some(packets), (0, 0));
+        let none = record(NETNS, Some(&counted(9, 9, 9)), (0, 0));
         assert_eq!((none.server_received_share, none.load_received_share), (None, None));
         assert_eq!(record(NETNS, None, (1, 1)).server_received_share, None);
-        assert_eq!(record(NETNS, Some(Packets::default()), (1, 1)).server_received_share, None);
+        assert_eq!(record(NETNS, Some(&Counters::default()), (1, 1)).server_received_share, None);
+        assert_eq!(record(NETNS, Some(&counted(0, 0, 0)), (1, 1)).server_received_share, None);
+        let mut unread = counted(9, 9, 9);
+        unread.cpus[0].packets = None;
+        assert_eq!(record(NETNS, Some(&unread), (1, 1)).server_received_share, None);
     }
 
     #[test]

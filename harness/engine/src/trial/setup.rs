@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord, TrialRequest,
+    ArrivalKind, CellId, Collectors, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord,
+    TrialRequest,
 };
 use corecurve_machine::Link;
 
@@ -39,6 +40,8 @@ pub struct TrialSetup {
     pub transport: TransportKind,
     /// Where server and load live, if they do not meet on loopback.
     pub link: Option<Arc<Link>>,
+    /// What is counted beside it.
+    pub counters: Collectors,
     /// What the plan knows and must travel with the record.
     pub caveats: Vec<String>,
     /// Load, window and limits.
@@ -178,6 +181,7 @@ pub(crate) mod tests {
             requests_per_connection: None,
             transport: TransportKind::default(),
             link: None,
+            counters: Collectors::default(),
             caveats: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,

@@ -69,6 +69,7 @@ fn simulate(
     let (opened, unsettled, utilisation) = (simulation.opened, simulation.unsettled, simulation.utilisation());
     recorder.settle_at_once();
     let world = World {
+        counters: None,
         connections: setup.connections.unwrap_or(0),
         warmup: Nanos(opened),
         utilisation: Some(Ok(utilisation)),

@@ -1,7 +1,7 @@
 //! [`Busy`]: how much of its time a load worker spent on useful work.
 
 use corecurve_core::Nanos;
-use rustix::time::{ClockId, clock_gettime};
+use corecurve_machine::clock::thread_cpu;
 
 /// Where a worker's time went, within the window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,14 +22,14 @@ impl Busy {
 
     pub(crate) fn opens(&mut self, now: u64) {
         if self.at_open.is_none() {
-            self.at_open = Some((now, self.idle, cpu_time()));
+            self.at_open = Some((now, self.idle, thread_cpu().0));
         }
     }
 
     pub(crate) fn ends(&mut self, now: u64, closed_loop: bool) {
         if let (Some((at, idle, cpu)), None) = (self.at_open, self.share) {
             let span = now.saturating_sub(at).max(1) as f64;
-            let spent = cpu_time().saturating_sub(cpu);
+            let spent = thread_cpu().0.saturating_sub(cpu);
             self.cpu = Some(spent);
             self.share = Some(match closed_loop {
                 true => spent as f64 / span,
@@ -47,10 +47,4 @@ impl Busy {
     pub(crate) fn share(&self) -> f64 {
         self.share.unwrap_or(0.0).clamp(0.0, 1.0)
     }
-}
-
-/// CPU time of the calling thread.
-fn cpu_time() -> u64 {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
-    (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use corecurve_core::{
-    ArrivalKind, CellId, CpuId, Decoded, Endpoint, ErrorClass, Load, Nanos, Outcome, Pid, Placed, Problem, Purpose,
-    Rate, Rng, Running, Seat, TargetStats, Told, TransportKind, TrialRequest, Wire, Workload,
+    ArrivalKind, CellId, Collectors, CpuId, Decoded, Endpoint, ErrorClass, Load, Nanos, Outcome, Pid, Placed, Problem,
+    Purpose, Rate, Rng, Running, Seat, TargetStats, Told, TransportKind, TrialRequest, Wire, Workload,
 };
 pub use corecurve_engine::io_uring_refusal;
 use corecurve_engine::{StopFlag, TrialOutput, TrialSetup, run_trial};
@@ -282,6 +282,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         requests_per_connection: None,
         transport,
         link: None,
+        counters: Collectors::default(),
         caveats: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,

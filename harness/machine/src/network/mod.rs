@@ -21,6 +21,7 @@ use corecurve_core::{BitRate, CpuSet, Problem};
 use self::end::End;
 pub use self::namespace::Namespace;
 use crate::allowed::affinity;
+use crate::procfs::net::{self, Traffic};
 use crate::procfs::read_text;
 
 /// The devices' names; they are seen in their namespaces only.
@@ -47,13 +48,13 @@ pub struct Link {
     load_counters: File,
 }
 
-/// Packets that have arrived at each end since the link was made.
+/// What has arrived at each end since the link was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
     /// At the server's.
-    pub server: u64,
+    pub server: Traffic,
     /// At the load's.
-    pub load: u64,
+    pub load: Traffic,
 }
 
 impl Link {
@@ -145,17 +146,11 @@ fn counters(namespace: &Namespace) -> Result<File, Problem> {
     opened.map_err(|error| Problem::new(format!("/proc/thread-self/net/dev: {error}")))
 }
 
-fn received(mut counters: &File, device: &str) -> Result<u64, String> {
+fn received(mut counters: &File, device: &str) -> Result<Traffic, String> {
     let mut text = String::new();
     let read = counters.rewind().and_then(|()| counters.read_to_string(&mut text));
     read.map_err(|error| format!("the counters of {device}: {error}"))?;
-    packets(&text, device).ok_or_else(|| format!("/proc/net/dev does not show {device}"))
-}
-
-/// Packets received by a device: the second number of its line.
-fn packets(text: &str, device: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(device)?.strip_prefix(':'))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+    net::received(&text, device).ok_or_else(|| format!("/proc/net/dev does not show {device}"))
 }
 
 #[cfg(test)]

@@ -29,15 +29,12 @@ pub struct Throttling {
 ///
 /// `root` is `/`, or a directory with recorded `proc/self` and `sys/fs/cgroup` in a test.
 pub fn quota_cpus(root: &Path) -> Option<f64> {
-    cpu_directories(root).iter().filter_map(|(version, dir)| quota(*version, dir)).min_by(f64::total_cmp)
+    groups(root, "self").iter().filter_map(Group::quota_cpus).min_by(f64::total_cmp)
 }
 
 /// Throttling of every group on the way up that has a quota of its own, summed; `None` where the kernel does not say.
 pub fn throttling(root: &Path) -> Option<Throttling> {
-    let each = cpu_directories(root).into_iter().filter_map(|(_, dir)| {
-        let text = read_text(dir.join("cpu.stat")).ok()?;
-        parse_throttling(&text)
-    });
+    let each = groups(root, "self").into_iter().filter_map(|group| parse_throttling(&read_text(group.stat()).ok()?));
     each.reduce(|a, b| Throttling { periods: a.periods + b.periods, throttled_ns: a.throttled_ns + b.throttled_ns })
 }
 
@@ -52,14 +49,30 @@ pub fn parse_throttling(text: &str) -> Option<Throttling> {
     })
 }
 
-fn quota(version: Version, dir: &Path) -> Option<f64> {
-    let (quota, period) = match version {
-        Version::Two => parse_cpu_max(&read_text(dir.join("cpu.max")).ok()?)?,
-        Version::One => {
-            (read_number(dir.join("cpu.cfs_quota_us")).ok()?, read_number(dir.join("cpu.cfs_period_us")).ok()?)
-        }
-    };
-    (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
+/// One of the groups that limit a process's CPU time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    version: Version,
+    path: PathBuf,
+}
+
+impl Group {
+    /// Its own quota, in CPUs; `None` without one.
+    pub fn quota_cpus(&self) -> Option<f64> {
+        let (quota, period) = match self.version {
+            Version::Two => parse_cpu_max(&read_text(self.path.join("cpu.max")).ok()?)?,
+            Version::One => (
+                read_number(self.path.join("cpu.cfs_quota_us")).ok()?,
+                read_number(self.path.join("cpu.cfs_period_us")).ok()?,
+            ),
+        };
+        (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
+    }
+
+    /// Where the kernel tells how often it was stopped, for [`parse_throttling`].
+    pub fn stat(&self) -> PathBuf {
+        self.path.join("cpu.stat")
+    }
 }
 
 /// `50000 100000`, or `max 100000` for no quota.
@@ -68,9 +81,9 @@ fn parse_cpu_max(text: &str) -> Option<(i64, i64)> {
     Some((quota.parse().ok()?, period.parse().ok()?))
 }
 
-/// Directories of the groups that limit this process's CPU time, from its own up to each mount's root.
-fn cpu_directories(root: &Path) -> Vec<(Version, PathBuf)> {
-    let own = read_text(root.join("proc/self/cgroup")).unwrap_or_default();
+/// The groups that limit the CPU time of a process (`self` or its pid), from its own up to each mount's root.
+pub fn groups(root: &Path, process: &str) -> Vec<Group> {
+    let own = read_text(root.join("proc").join(process).join("cgroup")).unwrap_or_default();
     let mounts = read_text(root.join("proc/self/mountinfo")).unwrap_or_default();
     let mut found = Vec::new();
     for mount in mounts.lines().filter_map(Mount::parse).filter(|mount| mount.controls_cpu) {
@@ -81,7 +94,7 @@ fn cpu_directories(root: &Path) -> Vec<(Version, PathBuf)> {
         let inside = inside.strip_prefix("/").unwrap_or(inside);
         let safe = inside.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let inside = if safe { inside } else { Path::new("") };
-        found.extend(inside.ancestors().map(|part| (mount.version, base.join(part))));
+        found.extend(inside.ancestors().map(|part| Group { version: mount.version, path: base.join(part) }));
     }
     found
 }

@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod cpu;
+pub mod diag;
 pub mod limits;
 pub mod net;
 pub mod pressure;

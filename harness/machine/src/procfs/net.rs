@@ -1,10 +1,9 @@
-//! Counters of the network stack: `/proc/net/netstat` and `/proc/net/snmp`. They cover the whole network namespace.
+//! Counters of the network stack: `/proc/net/netstat`, `/proc/net/snmp` and, by device, `/proc/net/dev`. They cover the whole
+//! network namespace.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-
-use super::read_text;
 
 /// Counters by `Group.Name`, e.g. `TcpExt.ListenOverflows`, since the namespace began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,14 +63,31 @@ pub fn parse(text: &str) -> NetCounters {
     NetCounters(counters)
 }
 
-/// Reads both files.
-///
-/// # Errors
-/// The reason when neither can be read.
-pub fn read() -> Result<NetCounters, String> {
-    let mut counters = parse(&read_text("/proc/net/snmp")?);
-    counters.0.extend(parse(&read_text("/proc/net/netstat").unwrap_or_default()).0);
-    Ok(counters)
+/// What a device has received since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes, headers included.
+    pub bytes: u64,
+    /// Packets; one can be as large as many of the wire's.
+    pub packets: u64,
+}
+
+impl Traffic {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Traffic) -> Traffic {
+        Traffic {
+            bytes: self.bytes.saturating_sub(earlier.bytes),
+            packets: self.packets.saturating_sub(earlier.packets),
+        }
+    }
+}
+
+/// What a device received, from `/proc/net/dev`: the first numbers of its line.
+pub fn received(text: &str, device: &str) -> Option<Traffic> {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(device)?.strip_prefix(':'))?;
+    let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
+    Some(Traffic { bytes: numbers.next()??, packets: numbers.next()?? })
 }
 
 #[cfg(test)]
@@ -91,9 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn the_live_files_have_the_accept_queue() {
-        let counters = read().unwrap();
-        assert!(counters.listen_overflows().is_some());
-        assert!(counters.retransmitted().is_some());
+    fn a_devices_traffic_is_found() {
+        let text =
+            "Inter-|   Receive\n face |bytes    packets errs\n    lo:       1       2    0\ncc-load: 1734 24 0 0\n";
+        assert_eq!(received(text, "lo"), Some(Traffic { bytes: 1, packets: 2 }));
+        assert_eq!(received(text, "cc-load"), Some(Traffic { bytes: 1_734, packets: 24 }));
+        assert_eq!(received(text, "cc"), None);
+        assert_eq!(received("", "lo"), None);
+        let later = Traffic { bytes: 5, packets: 3 }.since(&Traffic { bytes: 1, packets: 9 });
+        assert_eq!(later, Traffic { bytes: 4, packets: 0 }, "a counter that ran backwards is zero");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use corecurve_core::{CpuId, Pid};
+use corecurve_core::{CpuId, Nanos, Pid};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::read_text;
@@ -50,6 +51,10 @@ pub struct StatLine {
     pub start_ticks: u64,
     /// The CPU it last ran on.
     pub last_cpu: Option<CpuId>,
+    /// Page faults served without reading.
+    pub minor_faults: u64,
+    /// Page faults that had to read.
+    pub major_faults: u64,
 }
 
 impl StatLine {
@@ -72,6 +77,8 @@ impl StatLine {
             system_ticks: number(15)?,
             start_ticks: number(22)?,
             last_cpu: field(39).and_then(|cpu| cpu.parse().ok()).map(CpuId),
+            minor_faults: number(10)?,
+            major_faults: number(12)?,
         })
     }
 }
@@ -83,6 +90,13 @@ impl StatLine {
 pub fn stat(pid: Pid) -> Result<StatLine, String> {
     let path = format!("/proc/{pid}/stat");
     StatLine::parse(&read_text(&path)?).ok_or_else(|| format!("{path} is not understood"))
+}
+
+/// CPU time that all threads of `pid`, those that have ended included, used so far, exact; `None` when it is gone.
+pub fn cpu_time(pid: Pid) -> Option<Nanos> {
+    let clock = clock_getcpuclockid(nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    let time = clock_gettime(clock).ok()?;
+    Some(Nanos(u64::try_from(time.tv_sec()).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec()).ok()?))
 }
 
 /// Threads of `pid`, ascending.
@@ -163,6 +177,7 @@ mod tests {
             let line = StatLine::parse(&format!("42 ({name}) {tail}")).unwrap();
             assert_eq!((line.pid, line.name.as_str(), line.state, line.parent), (42, name, 'S', 1));
             assert_eq!((line.user_ticks, line.system_ticks, line.start_ticks), (11, 22, 9_999));
+            assert_eq!((line.minor_faults, line.major_faults), (100, 0));
             assert_eq!(line.last_cpu, Some(CpuId(3)));
         }
         for text in ["", "42", "42 (", ")42(", "x (y) S 1", "42 (a) S"] {

@@ -6,39 +6,42 @@
 
 use std::collections::BTreeMap;
 
-use corecurve_core::{CpuId, CpuSet};
+use corecurve_core::CpuId;
 
-use super::read_text;
+/// What one CPU received since boot. The kernel's counters have 32 bits and wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Packets taken through the network stack.
+    pub processed: u32,
+    /// Packets dropped because its backlog was full.
+    pub dropped: u32,
+    /// Times it stopped with packets left, because its budget or time was used up.
+    pub squeezed: u32,
+}
 
-/// Packets processed by each CPU since boot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Processed(pub BTreeMap<CpuId, u32>);
-
-impl Processed {
-    /// Packets that `cpus` have processed since `earlier`. The kernel's counters have 32 bits and wrap.
-    pub fn since(&self, earlier: &Processed, cpus: &CpuSet) -> u64 {
-        let grown = |cpu| Some(u64::from(self.0.get(&cpu)?.wrapping_sub(*earlier.0.get(&cpu)?)));
-        cpus.iter().filter_map(grown).sum()
+impl Received {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Received) -> Received {
+        Received {
+            processed: self.processed.wrapping_sub(earlier.processed),
+            dropped: self.dropped.wrapping_sub(earlier.dropped),
+            squeezed: self.squeezed.wrapping_sub(earlier.squeezed),
+        }
     }
 }
 
-/// One line per CPU, hexadecimal: processed first, the CPU's number thirteenth (before Linux 5.10 lines are in the CPUs' order).
-pub fn parse(text: &str) -> Processed {
+/// One line per CPU, hexadecimal: processed, dropped and squeezed first, the CPU's number thirteenth (before Linux 5.10 lines
+/// are in the CPUs' order).
+pub fn parse(text: &str) -> BTreeMap<CpuId, Received> {
     let number = |word: &str| u32::from_str_radix(word, 16).ok();
     let line = |(at, line): (usize, &str)| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let cpu = words.get(12).map_or(Some(at as u32), |word| number(word))?;
-        Some((CpuId(cpu), number(words.first()?)?))
+        let column = |at: usize| number(words.get(at)?);
+        Some((CpuId(cpu), Received { processed: column(0)?, dropped: column(1)?, squeezed: column(2)? }))
     };
-    Processed(text.lines().enumerate().filter_map(line).collect())
-}
-
-/// Reads it.
-///
-/// # Errors
-/// The reason when it cannot be read.
-pub fn read() -> Result<Processed, String> {
-    Ok(parse(&read_text("/proc/net/softnet_stat")?))
+    text.lines().enumerate().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -47,16 +50,19 @@ mod tests {
 
     #[test]
     fn lines_meet_their_cpus() {
-        let zeros = "00000000 ".repeat(11);
-        let text = format!("0000000a {zeros}00000000 00000000\nffffffff {zeros}00000003 00000000\nodd\n");
+        let zeros = "00000000 ".repeat(9);
+        let text = format!(
+            "0000000a 00000001 00000002 {zeros}00000000 00000000\nffffffff 00000000 00000000 {zeros}00000003 00000000\nodd\n"
+        );
         let before = parse(&text);
-        assert_eq!(before.0, BTreeMap::from([(CpuId(0), 10), (CpuId(3), u32::MAX)]));
+        let wrapped = Received { processed: u32::MAX, ..Received::default() };
+        let first = Received { processed: 10, dropped: 1, squeezed: 2 };
+        assert_eq!(before, BTreeMap::from([(CpuId(0), first), (CpuId(3), wrapped)]));
         let after = parse(&text.replace("ffffffff", "00000005").replace("0000000a", "0000000b"));
-        let cpus = |text: &str| text.parse().unwrap();
-        assert_eq!(after.since(&before, &cpus("3")), 6, "the counter wrapped");
-        assert_eq!(after.since(&before, &cpus("0-7")), 7);
-        assert_eq!(after.since(&before, &cpus("1")), 0);
-        assert_eq!(parse("01 00\n02 00\n").0, BTreeMap::from([(CpuId(0), 1), (CpuId(1), 2)]));
-        assert!(!read().unwrap().0.is_empty());
+        let since = |cpu: u32| after[&CpuId(cpu)].since(&before[&CpuId(cpu)]);
+        assert_eq!(since(3).processed, 6, "the counter wrapped");
+        assert_eq!(since(0), Received { processed: 1, ..Received::default() });
+        let old = parse("01 00 00\n02 00 00\n");
+        assert_eq!(old.keys().map(|cpu| cpu.0).collect::<Vec<_>>(), [0, 1]);
     }
 }

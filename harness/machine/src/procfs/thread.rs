@@ -33,30 +33,6 @@ pub fn parse_schedstat(text: &str) -> Option<(Nanos, Nanos, u64)> {
     Some((Nanos(words.next()??), Nanos(words.next()??), words.next()??))
 }
 
-/// Times of every thread of `pid`. A thread that ends meanwhile is left out.
-///
-/// # Errors
-/// The reason when the process is gone.
-pub fn of_process(pid: Pid) -> Result<Vec<ThreadTimes>, String> {
-    let per_second = ticks_per_second();
-    let one = |tid: Pid| {
-        let stat = StatLine::parse(&read_text(format!("/proc/{pid}/task/{tid}/stat")).ok()?)?;
-        let schedstat = read_text(format!("/proc/{pid}/task/{tid}/schedstat")).ok();
-        let schedstat = schedstat.as_deref().and_then(parse_schedstat);
-        Some(ThreadTimes {
-            tid,
-            cpu: schedstat.map(|(cpu, _, _)| cpu),
-            run_delay: schedstat.map(|(_, delay, _)| delay),
-            timeslices: schedstat.map(|(_, _, slices)| slices),
-            user: ticks(stat.user_ticks, per_second),
-            system: ticks(stat.system_ticks, per_second),
-            last_cpu: stat.last_cpu,
-            name: stat.name,
-        })
-    };
-    Ok(super::process::threads(pid)?.into_iter().filter_map(one).collect())
-}
-
 /// Times of one thread of this process, read by itself. Cost: two small files.
 ///
 /// # Errors
@@ -90,6 +66,19 @@ pub struct Scheduling {
     pub migrations: Option<u64>,
 }
 
+/// From `/proc/…/sched` alone, which has all three and is cheaper to read than `status`.
+pub fn parse_sched(text: &str) -> Scheduling {
+    let value = |key: &str| {
+        let line = text.lines().find(|line| line.split([':', ' ']).next() == Some(key))?;
+        line.rsplit([':', ' ']).next()?.parse().ok()
+    };
+    Scheduling {
+        voluntary_switches: value("nr_voluntary_switches"),
+        involuntary_switches: value("nr_involuntary_switches"),
+        migrations: value("se.nr_migrations"),
+    }
+}
+
 /// From `/proc/…/status` and, where the kernel has it, `/proc/…/sched`.
 pub fn parse_scheduling(status: &str, sched: Option<&str>) -> Scheduling {
     let value = |text: &str, key: &str| {
@@ -100,6 +89,19 @@ pub fn parse_scheduling(status: &str, sched: Option<&str>) -> Scheduling {
         voluntary_switches: value(status, "voluntary_ctxt_switches"),
         involuntary_switches: value(status, "nonvoluntary_ctxt_switches"),
         migrations: sched.and_then(|sched| value(sched, "se.nr_migrations")),
+    }
+}
+
+impl Scheduling {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Scheduling) -> Scheduling {
+        let grown = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
+        Scheduling {
+            voluntary_switches: grown(self.voluntary_switches, earlier.voluntary_switches),
+            involuntary_switches: grown(self.involuntary_switches, earlier.involuntary_switches),
+            migrations: grown(self.migrations, earlier.migrations),
+        }
     }
 }
 
@@ -124,14 +126,17 @@ mod tests {
         let both = parse_scheduling(status, Some(sched));
         assert_eq!(both.voluntary_switches.zip(both.involuntary_switches).zip(both.migrations), Some(((12, 3), 7)));
         assert_eq!(parse_scheduling("", None), Scheduling::default());
+        let all = format!("{sched}nr_switches   :   15\nnr_voluntary_switches :  12\nnr_involuntary_switches   :  3\n");
+        assert_eq!(parse_sched(&all), both);
+        assert_eq!(
+            parse_sched(&all).since(&both),
+            parse_sched("se.nr_migrations: 0\nnr_voluntary_switches: 0\nnr_involuntary_switches: 0\n")
+        );
     }
 
     #[test]
-    fn this_process_has_its_threads() {
-        let me = std::process::id();
-        let all = of_process(me).unwrap();
+    fn this_thread_has_its_times() {
         let own = own().unwrap();
-        assert!(all.iter().any(|thread| thread.tid == own.tid));
-        assert!(of_process(u32::MAX).is_err());
+        assert!(super::super::process::threads(std::process::id()).unwrap().contains(&own.tid));
     }
 }

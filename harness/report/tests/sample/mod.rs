@@ -233,6 +233,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
             confirmations: 3,
         },
         expected: Nanos(5_400_000_000_000),
+        counters: Default::default(),
         checks: Default::default(),
     };
     let curves = curves(&cells);
