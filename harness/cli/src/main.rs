@@ -13,6 +13,7 @@ mod gate;
 mod machine_record;
 mod network;
 mod plan;
+mod profiling;
 mod progress;
 mod replay;
 mod runs;

@@ -70,6 +70,7 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         requests_per_connection: whole(&args.requests_per_connection, "requests-per-connection", problems),
         transport: args.transport.clone(),
         shield: args.shield.clone(),
+        profile: args.profile.clone(),
         network: args.network.clone(),
         network_cap: args.network_cap.clone(),
         warmup: time(&args.warmup, "warmup", problems),

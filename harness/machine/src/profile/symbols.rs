@@ -120,9 +120,7 @@ impl Named {
 }
 
 fn kernel(symbolizer: &Symbolizer, addresses: &[u64], missing: &mut Vec<Missing>) -> Vec<Place> {
-    let mut source = Kernel::default();
-    source.vmlinux = MaybeDefault::None;
-    source.debug_syms = false;
+    let source = Kernel { vmlinux: MaybeDefault::None, debug_syms: false, ..Kernel::default() };
     let nameless = || vec![(function(NAMELESS, "kernel"), None)];
     match symbolizer.symbolize(&Source::Kernel(source), Input::AbsAddr(addresses)) {
         Ok(found) => {

@@ -30,7 +30,7 @@ pub(super) fn find(event: &str, field: &str) -> Result<TracePoint, String> {
     Ok(TracePoint { id, offset })
 }
 
-/// From lines like `field:u32 op;	offset:24;	size:8;	signed:0;`.
+/// From lines like `field:u32 op; offset:24; size:8; signed:0;`.
 fn offset_of(format: &str, field: &str) -> Option<usize> {
     format.lines().find_map(|line| {
         let mut parts = line.trim().strip_prefix("field:")?.split(';').map(str::trim);
