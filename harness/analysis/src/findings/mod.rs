@@ -9,12 +9,16 @@ mod cells;
 mod crossing_words;
 mod crossings;
 mod curves;
+mod flame;
+mod frames;
 mod generator;
 mod headline;
+mod loss;
 mod machine;
 mod mats;
 mod objectives;
 mod oracle_line;
+mod profiles;
 mod run_data;
 mod shares;
 pub(crate) mod spreads;
@@ -26,8 +30,11 @@ mod types;
 
 pub use analyse::{analyse, analyse_with_laws};
 pub use crossing_words::{exact, limit};
+pub use flame::{Flame, FlameFrame, OTHER};
 pub use generator::{NEAR, Perturbation, Side};
+pub use loss::{LossKind, LossRow, ScalingLoss};
 pub use objectives::{Crossing, ObjectiveLine, ObjectivePair, ObjectivePoint, Objectives, limit_of};
+pub use profiles::{FunctionCost, ProfileFinding, WaitCost};
 pub use run_data::RunData;
 pub use shares::{JudgedShares, ShareFinding, ShareVerdict, Spread, judge, nearest, shares_of};
 pub use types::{

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::generator::Perturbation;
+use super::loss::ScalingLoss;
 use super::objectives::Objectives;
+use super::profiles::ProfileFinding;
 use super::shares::ShareFinding;
 use crate::compare::RatioRow;
 use crate::models::FitReport;
@@ -47,6 +49,12 @@ pub struct Findings {
     /// Each worker's share of connections and requests at every MAT and given rate, against what chance gives.
     #[serde(default)]
     pub shares: Vec<ShareFinding>,
+    /// Where CPU time and waiting goes, of every cell that was profiled.
+    #[serde(default)]
+    pub profiles: Vec<ProfileFinding>,
+    /// What costs more per request on more cores, by function.
+    #[serde(default)]
+    pub losses: Vec<ScalingLoss>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.

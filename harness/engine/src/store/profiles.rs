@@ -99,7 +99,13 @@ mod tests {
     }
 
     fn profiled() -> TrialRecord {
-        TrialRecord { cell: CellId("00-x".into()), rep: 0, trial: 3, purpose: Purpose::Profile, ..trial("00-x", 0, 0, 3) }
+        TrialRecord {
+            cell: CellId("00-x".into()),
+            rep: 0,
+            trial: 3,
+            purpose: Purpose::Profile,
+            ..trial("00-x", 0, 0, 3)
+        }
     }
 
     fn read_back(dir: &Path) -> (Vec<Profile>, Vec<String>) {
