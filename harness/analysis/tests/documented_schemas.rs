@@ -324,6 +324,7 @@ fn run() -> RunData {
         },
         trials: Vec::new(),
         capacities: Vec::new(),
+        profiles: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),

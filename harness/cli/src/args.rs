@@ -114,6 +114,10 @@ pub struct SpecArgs {
     /// Keep other programs off the CPUs of the server: auto, on, off [default: auto]
     #[arg(long, value_name = "WORD")]
     pub shield: Option<String>,
+    /// Look once more at the answer, where the target's CPU time and waiting goes, by function: auto (each search but with
+    /// --quick), on (also for run), off [default: auto]
+    #[arg(long, value_name = "WORD")]
+    pub profile: Option<String>,
     /// What lies between load and server: loopback, netns (needs root) [default: loopback]
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,

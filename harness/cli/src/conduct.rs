@@ -190,6 +190,7 @@ fn run_data(stored: StoredRun) -> RunData {
         plan: stored.plan,
         trials: stored.trials,
         capacities: stored.capacities,
+        profiles: stored.profiles,
         mats: stored.mats,
         finished: stored.done,
         notes: stored.notes,

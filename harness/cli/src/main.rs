@@ -14,6 +14,7 @@ mod law;
 mod machine_record;
 mod network;
 mod plan;
+mod profiling;
 mod progress;
 mod replay;
 mod runs;

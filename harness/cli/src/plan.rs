@@ -14,6 +14,7 @@ use crate::capacity;
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
 use crate::network;
+use crate::profiling;
 use crate::shield;
 use crate::transport::{self, Decision};
 
@@ -103,7 +104,9 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let order = shuffled(cells.len(), reps, seed);
     let search = search_settings(spec, kind, reps, &cells);
     let searches = expected(&cells, &order, &search, spec);
-    let checks = checks(&cells, kind, spec, searches);
+    let profile =
+        axes.profile.decide(kind == Kind::Run || spec.quick.unwrap_or(false)) && cells.iter().any(is_profiled);
+    let checks = Checks { profile, ..checks(&cells, kind, spec, searches) };
     let expected = searches + expected_of(&checks, &cells, &order, &search);
     Ok(Plan { schema: SCHEMA, seed, cells, order, search, counters: axes.counters, expected, checks })
 }
@@ -120,6 +123,7 @@ struct Axes {
     transport: Decision,
     counters: Collectors,
     shield: shield::Asked,
+    profile: profiling::Asked,
     network: Network,
     cores: String,
     reps: u32,
@@ -195,6 +199,7 @@ impl Axes {
             transport,
             counters,
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
+            profile: problems.take(profiling::asked(spec.profile.as_deref())).unwrap_or_default(),
             network,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
@@ -476,14 +481,21 @@ fn checks(cells: &[Cell], kind: Kind, spec: &Spec, searches: Nanos) -> Checks {
 }
 
 fn expected_of(checks: &Checks, cells: &[Cell], order: &[Turn], search: &SearchSettings) -> Nanos {
+    let profiled = |turn: &&Turn| checks.profile && turn.rep == 0 && is_profiled(&cells[turn.cell]);
     let perturbed = |turn: &&Turn| checks.perturb && turn.rep == 0 && is_perturbed(&cells[turn.cell]);
     capacity::expected(checks.capacity.len())
         + corecurve_engine::perturb::expected(search) * order.iter().filter(perturbed).count() as u64
+        + corecurve_engine::profile::expected(search) * order.iter().filter(profiled).count() as u64
 }
 
 /// Whether the answer of a cell is tried with other load threads.
 fn is_perturbed(cell: &Cell) -> bool {
     cell.mode == Mode::Search && !cell.control && Catalog::has_sockets(&cell.target)
+}
+
+/// Whether a profile of a cell's target can be asked for.
+fn is_profiled(cell: &Cell) -> bool {
+    !cell.control && Catalog::has_sockets(&cell.target)
 }
 
 fn or_default(values: &[String], default: &str) -> Vec<String> {

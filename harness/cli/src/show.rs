@@ -47,6 +47,11 @@ pub fn plan(plan: &Plan, machine: &Machine, json: bool) {
         cells if cells.is_empty() => {}
         cells => println!(" generator: its capacity is measured first, with the load of {}", cells.join(", ")),
     }
+    if plan.checks.profile {
+        println!(
+            " profile: the first repetition of each cell is tried once more at its answer, with the target's stacks sampled"
+        );
+    }
 }
 
 /// What will happen, in four lines.

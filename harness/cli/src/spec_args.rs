@@ -71,6 +71,7 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         transport: args.transport.clone(),
         counters: args.counters.clone(),
         shield: args.shield.clone(),
+        profile: args.profile.clone(),
         network: args.network.clone(),
         network_cap: args.network_cap.clone(),
         warmup: time(&args.warmup, "warmup", problems),

@@ -53,6 +53,9 @@ pub struct Spec {
     /// Whether other programs are kept off the server's CPUs: `auto`, `on` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shield: Option<String>,
+    /// Whether the first repetition profiles the target: `auto`, `on` or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// What lies between load and server: `loopback` or `netns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
@@ -152,6 +155,7 @@ impl Spec {
             "requests-per-connection",
             "transport",
             "shield",
+            "profile",
             "network",
             "network-cap",
             "counters",
@@ -193,6 +197,7 @@ impl Spec {
             requests_per_connection: self.requests_per_connection.or(base.requests_per_connection),
             transport: self.transport.or(base.transport),
             shield: self.shield.or(base.shield),
+            profile: self.profile.or(base.profile),
             network: self.network.or(base.network),
             network_cap: self.network_cap.or(base.network_cap),
             counters: self.counters.or(base.counters),
@@ -289,6 +294,7 @@ mod tests {
             requests_per_connection: Some(1),
             transport: Some("a".into()),
             shield: Some("a".into()),
+            profile: Some("a".into()),
             network: Some("a".into()),
             network_cap: Some("a".into()),
             counters: Some("a".into()),

@@ -83,6 +83,7 @@ fn virtual_time(c: &mut Criterion) {
         warmup_max: Nanos::SECOND,
         timeout: Nanos(10_000_000_000),
         trace: false,
+        profile: false,
         strict: false,
     };
     let mut scratch = TrialScratch::new();

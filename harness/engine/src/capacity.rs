@@ -134,6 +134,7 @@ impl CapacityAsk<'_> {
             warmup_max: WARMUP,
             timeout: TIMEOUT,
             trace: false,
+            profile: false,
             strict: false,
         }
     }

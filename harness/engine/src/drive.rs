@@ -12,6 +12,7 @@ use corecurve_machine::Link;
 
 use crate::execute::Lab;
 use crate::perturb::{self, Pair};
+use crate::profile;
 use crate::stop::StopFlag;
 use crate::store::{Entry, Store};
 use crate::trial::{TrialSetup, run_trial};
@@ -111,6 +112,7 @@ impl<W: Wire> Drive<'_, W> {
             match search.next() {
                 Step::Converged(mats) => {
                     self.perturb(course, &mats, workload.as_ref())?;
+                    self.profile(course, &mats, workload.as_ref())?;
                     return self.save_mats(course, mats);
                 }
                 Step::Doomed(reason) => return self.save_mats(course, doomed(cell, &reason)),
@@ -151,6 +153,37 @@ impl<W: Wire> Drive<'_, W> {
         }
         self.trial(course, &other.of(cell, usual.connections), request, workload)?;
         Ok(())
+    }
+
+    /// Tries the answer once more and looks where the target's time goes, in the first repetition of a cell. A profile that
+    /// cannot be taken costs no answer.
+    fn profile(
+        &mut self,
+        course: &mut Course<'_>,
+        mats: &[Mat],
+        workload: &(dyn Fn(usize, u64) -> W + Send + Sync),
+    ) -> Result<(), Halt> {
+        let cell = course.cell;
+        let processes = course.running.as_ref().is_some_and(|running| !running.pids().is_empty());
+        if !self.plan.checks.profile || course.turn.rep > 0 || cell.control || !processes {
+            return Ok(());
+        }
+        let Some(request) = profile::request(cell, &self.plan.search, mats) else { return Ok(()) };
+        if self.stop.requested() {
+            return Err(Halt::Stop);
+        }
+        match self.trial(course, cell, request, workload) {
+            Err(Halt::Turn(why)) if !self.stop.now() => {
+                self.store.log(&format!("{}: no profile: {why}", cell.id));
+                let text = format!("`{}` could not be profiled: {}", cell.id, why.one_line());
+                self.store.append(&Entry::Note { text: text.clone() }).map_err(Halt::Run)?;
+                self.observer.on(&Event::Notice { text });
+                // It may be the target that died of it.
+                let _ = self.stop_target(course);
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     fn start_target(&mut self, course: &mut Course<'_>, target: &dyn Target) -> Result<(), Halt> {
@@ -202,6 +235,7 @@ impl<W: Wire> Drive<'_, W> {
         let replayer = (self.lab.replay)(course.cell).filter(|_| matches!(setup.request.load, Load::Open(_)));
         setup.trace = replayer.is_some();
         setup.link = course.link.clone();
+        setup.profile = setup.request.purpose == Purpose::Profile;
         let observer = &mut *self.observer;
         let mut progress = |share: f64, doing: &str| observer.progress(share, doing);
         let output = run_trial(&setup, running.as_mut(), workload, self.stop, &mut progress).map_err(Halt::Turn)?;
@@ -216,6 +250,9 @@ impl<W: Wire> Drive<'_, W> {
             if !record.invalid_reasons.iter().any(|reason| reason.rule == Rule::TargetAlive) {
                 record.invalid_reasons.push(Reason::new(Rule::TargetAlive, problem.seen.clone()));
             }
+        }
+        if let Some(profile) = &output.profile {
+            self.store.write_profile(profile).map_err(Halt::Run)?;
         }
         let histograms = output.histograms;
         self.store
@@ -276,6 +313,7 @@ fn setup(
         warmup_max: plan.search.warmup_max,
         timeout: TIMEOUT,
         trace: false,
+        profile: false,
         strict,
     }
 }

@@ -6,6 +6,7 @@ mod client;
 pub mod drive;
 pub mod execute;
 pub mod perturb;
+pub mod profile;
 pub mod recorder;
 pub mod schedule;
 pub mod signals;

@@ -66,11 +66,11 @@ pub fn expected(settings: &SearchSettings) -> Nanos {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use corecurve_core::{CpuId, Quantiles, Seat};
 
-    fn settings() -> SearchSettings {
+    pub(crate) fn settings() -> SearchSettings {
         SearchSettings {
             width: 0.02,
             budget: Nanos::SECOND * 60,
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    fn mat(kind: MatKind, rate: f64) -> Mat {
+    pub(crate) fn mat(kind: MatKind, rate: f64) -> Mat {
         Mat {
             slo: "p99<5ms".parse().unwrap(),
             limit_ns: Nanos(5_000_000),

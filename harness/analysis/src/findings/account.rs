@@ -218,7 +218,8 @@ fn cpu_bars(base: &Measured<'_>, found: &Measured<'_>) -> Vec<Bar> {
 
 /// T = instructions per request × cycles per instruction ÷ cycles per second.
 fn hardware_bars(base: &Measured<'_>, found: &Measured<'_>, whole: f64) -> Option<Vec<Bar>> {
-    let (a, b) = (hardware(base.trial)?, hardware(found.trial)?);
+    let whole_cost = |found: &Hardware| !found.user_only;
+    let (a, b) = (hardware(base.trial).filter(whole_cost)?, hardware(found.trial).filter(whole_cost)?);
     let instructions =
         ((a.instructions? / base.trial.counts.ok as f64) / (b.instructions? / found.trial.counts.ok as f64)).ln();
     let cpi = ((a.cycles? / a.instructions?) / (b.cycles? / b.instructions?)).ln();
@@ -238,17 +239,7 @@ pub(super) fn hardware(trial: &TrialRecord) -> Option<Hardware> {
     let counters = trial.counters.as_ref()?;
     let of_threads: Option<Vec<Hardware>> = counters.threads.iter().map(|thread| thread.hardware).collect();
     let parts = of_threads.filter(|all| !all.is_empty())?;
-    let add = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
-    parts.into_iter().reduce(|a, b| Hardware {
-        running_share: a.running_share.min(b.running_share),
-        cycles: add(a.cycles, b.cycles),
-        instructions: add(a.instructions, b.instructions),
-        llc_misses: add(a.llc_misses, b.llc_misses),
-        l1d_misses: add(a.l1d_misses, b.l1d_misses),
-        dtlb_misses: add(a.dtlb_misses, b.dtlb_misses),
-        branch_misses: add(a.branch_misses, b.branch_misses),
-        stalled_cycles: add(a.stalled_cycles, b.stalled_cycles),
-    })
+    parts.into_iter().reduce(|a, b| a.plus(&b))
 }
 
 /// (a−b)/(ln a − ln b), and a where they are the same.

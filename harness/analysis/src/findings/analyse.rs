@@ -12,9 +12,11 @@ use super::crossings::objectives;
 use super::curves::curves;
 use super::generator::held_against_capacity;
 use super::headline::headline;
+use super::loss::scaling_losses;
 use super::machine::machine_summary;
 use super::mats::fill_speedups;
 use super::oracle_line::measured_laws;
+use super::profiles::profile_findings;
 use super::run_data::RunData;
 use super::shares::shares;
 use super::spreads::Spreads;
@@ -43,6 +45,8 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
     let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
     let comparisons = comparisons(&cells, &spreads, noise_floor.as_ref(), mix(seed, 4));
     let objectives = objectives(&cells, laws, &spreads, noise_floor.as_ref(), mix(seed, 5));
+    let profiles = profile_findings(&cells, &run.profiles);
+    let losses = scaling_losses(&cells, &run.profiles, &profiles);
     let mut findings = Findings {
         schema: SCHEMA,
         headline: String::new(),
@@ -60,7 +64,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         progress: Progress { finished: run.finished.len(), planned: run.plan.order.len() },
         struck_out: struck_out(&cells),
         accounts: accounts(&cells, &curves),
-        verdicts: verdicts(&cells, run, &[], laws),
+        verdicts: verdicts(&cells, run, &profiles, laws),
         cells,
         curves,
         noise_floor,
@@ -68,6 +72,8 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         objectives,
         capacities: run.capacities.clone(),
         shares,
+        profiles,
+        losses,
         caveats: Vec::new(),
         notes: run.notes.clone(),
     };

@@ -1,6 +1,6 @@
 //! [`RunData`]: a run directory as read from disk, the only input of an analysis.
 
-use corecurve_core::{CapacityRecord, MatRecord, Plan, TrialRecord, Turn};
+use corecurve_core::{CapacityRecord, MatRecord, Plan, Profile, TrialRecord, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +26,9 @@ pub struct RunData {
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,
+    /// Where the targets' time went, where that was looked at.
+    #[serde(default)]
+    pub profiles: Vec<Profile>,
     /// The answer of every finished search, one per cell, repetition and SLO.
     pub mats: Vec<MatRecord>,
     /// Repetitions that are finished.

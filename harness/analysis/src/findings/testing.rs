@@ -146,6 +146,7 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         plan,
         trials: Vec::new(),
         capacities: Vec::new(),
+        profiles: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),

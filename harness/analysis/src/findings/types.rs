@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::account::Account;
 use super::generator::Perturbation;
+use super::loss::ScalingLoss;
 use super::objectives::Objectives;
+use super::profiles::ProfileFinding;
 use super::shares::ShareFinding;
 use super::verdict::Verdict;
 use crate::compare::RatioRow;
@@ -55,6 +57,12 @@ pub struct Findings {
     /// What stops each cell.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
+    /// Where CPU time and waiting goes, of every cell that was profiled.
+    #[serde(default)]
+    pub profiles: Vec<ProfileFinding>,
+    /// What costs more per request on more cores, by function.
+    #[serde(default)]
+    pub losses: Vec<ScalingLoss>,
     /// What is true of the whole run and must travel with its numbers.
     pub caveats: Vec<String>,
     /// Every number that was struck out, and why.

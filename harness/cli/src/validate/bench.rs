@@ -177,6 +177,7 @@ impl Bench {
             warmup_max: Nanos::SECOND,
             timeout: Nanos::SECOND * 30,
             trace: false,
+            profile: false,
             strict: false,
         }
     }

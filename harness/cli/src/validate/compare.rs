@@ -105,6 +105,7 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         plan,
         trials: Vec::new(),
         capacities: Vec::new(),
+        profiles: Vec::new(),
         mats,
         finished: order,
         notes: Vec::new(),

@@ -91,6 +91,7 @@ impl Lab {
             warmup_max: settings().warmup_max,
             timeout: Nanos::SECOND * 3_600,
             trace: false,
+            profile: false,
             strict: false,
         };
         self.trials += 1;

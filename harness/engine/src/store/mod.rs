@@ -9,6 +9,7 @@ mod entry;
 mod files;
 mod journal;
 mod lock;
+mod profiles;
 mod run;
 mod writer;
 

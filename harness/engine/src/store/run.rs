@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use corecurve_core::{CapacityRecord, CellId, MatRecord, Plan, Problem, SCHEMA, TrialRecord, Turn};
+use corecurve_core::{CapacityRecord, CellId, MatRecord, Plan, Problem, Profile, SCHEMA, TrialRecord, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ pub struct StoredRun {
     pub unused: Vec<TrialRecord>,
     /// What the generator itself can do, by workload, transport and load cores.
     pub capacities: Vec<CapacityRecord>,
+    /// Where the target's time went, of those trials that were profiled.
+    pub profiles: Vec<Profile>,
     /// The answers of finished repetitions.
     pub mats: Vec<MatRecord>,
     /// Finished repetitions, in the order they were finished.
@@ -108,6 +110,7 @@ pub(super) fn read(dir: &Path) -> Result<(StoredRun, Contents), Problem> {
         trials: Vec::new(),
         unused: Vec::new(),
         capacities: Vec::new(),
+        profiles: Vec::new(),
         mats: Vec::new(),
         done: Vec::new(),
         failed: Vec::new(),
@@ -116,6 +119,7 @@ pub(super) fn read(dir: &Path) -> Result<(StoredRun, Contents), Problem> {
         plan,
     };
     sorted.settle(&mut run);
+    run.profiles = super::profiles::read(dir, &run.trials, &mut run.notes);
     Ok((run, contents))
 }
 

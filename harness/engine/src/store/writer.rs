@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use corecurve_core::{CapacityRecord, CellId, Plan, Problem, Turn};
+use corecurve_core::{CapacityRecord, CellId, Plan, Problem, Profile, Turn};
 use serde_json::Value;
 
 use super::entry::Entry;
@@ -206,6 +206,14 @@ impl Store {
             writer.flush()
         };
         write_with(&path, buffered).map_err(|e| problem("write", &path, &e))
+    }
+
+    /// Writes `profile/<cell>.<rep>.<trial>.json` and `.folded`; those of an earlier attempt are replaced.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_profile(&self, profile: &Profile) -> Result<(), Problem> {
+        super::profiles::write(&self.dir, profile)
     }
 
     /// Adds a line to `log.txt`. A log that cannot be written stops nothing.

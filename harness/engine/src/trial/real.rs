@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
-use corecurve_core::{CpuSet, ErrorClass, Nanos, Problem, Running, Shares};
-use corecurve_machine::Link;
+use corecurve_core::{CpuSet, ErrorClass, Nanos, Problem, Profile, Running, Shares};
 use corecurve_machine::allowed::affinity;
 use corecurve_machine::clock::now;
 use corecurve_machine::memory::set_affinity;
 use corecurve_machine::pin::PinFinding;
 use corecurve_machine::procfs::tcp::{Ownership, ownership};
 use corecurve_machine::realtime::Priority;
+use corecurve_machine::{Link, Profiling};
 
 use super::assemble::{Planned, World, assemble};
 use super::counting::{self, Counting};
@@ -158,6 +158,7 @@ struct Course<'a> {
     last_check: u64,
     reading: Option<Reading>,
     shares: Option<Shares>,
+    profiling: Option<Profiling>,
     interrupted: Option<String>,
     target_fault: Option<String>,
     harness_fault: Option<String>,
@@ -181,6 +182,7 @@ impl<'a> Course<'a> {
             last_check: 0,
             reading: None,
             shares: None,
+            profiling: None,
             interrupted: None,
             target_fault: None,
             harness_fault: None,
@@ -195,6 +197,11 @@ impl<'a> Course<'a> {
             return;
         }
         // A warm-up too short to ask in it is preceded by the question.
+        // Before load begins: the kernel needs some milliseconds for it.
+        let mut profiling = self.setup.profile.then(|| {
+            progress(0.0, "preparing the profile");
+            Profiling::prepare(&running.pids())
+        });
         let hasty = self.setup.warmup.is_some_and(|warmup| warmup < counting::LEAD);
         let early = hasty.then(|| Counting::begin(running, self.setup.link.as_deref(), u64::MAX));
         self.start = now().0 + START_LEAD.0;
@@ -223,13 +230,17 @@ impl<'a> Course<'a> {
         self.started = SystemTime::now();
         readings.begin();
         let (opened, length) = (self.opened, self.setup.request.window.0 as f64);
-        self.watch_until(ends, running, handles, &mut |at| {
+        profiling.iter_mut().for_each(Profiling::start);
+        let whole = self.watch_until(ends, running, handles, &mut |at| {
             // At the end there is something better to do.
             if at < ends {
                 readings.look();
+                profiling.iter_mut().for_each(Profiling::drain);
             }
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
         });
+        profiling.iter_mut().for_each(Profiling::stop);
+        self.profiling = profiling.filter(|_| whole);
         self.reading = Some(readings.end());
         self.shares = Some(counting.end(running, self.setup.link.as_deref()));
         while !handles.iter().all(ScopedJoinHandle::is_finished) && now().0 < self.orders.give_up() {
@@ -353,8 +364,10 @@ impl<'a> Course<'a> {
     }
 
     /// Puts together what the workers brought.
-    fn conclude(self, reports: Vec<Report>) -> TrialOutput {
+    fn conclude(mut self, reports: Vec<Report>) -> TrialOutput {
         let setup = self.setup;
+        // Now, because names are looked up in processes that live.
+        let profile = self.profiling.take().map(Profiling::conclude);
         let mut observed = Observed {
             warmup_unsettled: self.unsettled,
             interrupted: self.interrupted.filter(|_| self.target_fault.is_none()),
@@ -432,7 +445,16 @@ impl<'a> Course<'a> {
         };
         let record = assemble(setup, &recorder, planned, world, observed);
         trace.sort_unstable_by_key(|row: &TraceRow| (row.intended_ns, row.id));
+        let profile = profile.map(|profile| Profile {
+            cell: setup.cell.clone(),
+            rep: setup.rep,
+            trial: setup.trial,
+            cores: setup.cores,
+            requests: record.counts.ok,
+            ..profile
+        });
         TrialOutput {
+            profile,
             record,
             histograms: recorder.into_histograms(Some(self.started)),
             trace: setup.trace.then_some(trace),

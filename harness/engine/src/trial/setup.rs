@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Collectors, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord,
-    TrialRequest,
+    ArrivalKind, CellId, Collectors, Load, Nanos, Network, NetworkKind, Placed, Profile, Told, TransportKind,
+    TrialRecord, TrialRequest,
 };
 use corecurve_machine::Link;
 
@@ -56,6 +56,8 @@ pub struct TrialSetup {
     pub timeout: Nanos,
     /// Keep the four stamps of every operation.
     pub trace: bool,
+    /// Sample the target's stacks in the window.
+    pub profile: bool,
     /// Treat caveats as invalid.
     pub strict: bool,
 }
@@ -159,6 +161,8 @@ pub struct TrialOutput {
     pub histograms: TrialHistograms,
     /// Every operation from the trial's start on, in the order they were due, when a trace was asked for.
     pub trace: Option<Vec<TraceRow>>,
+    /// Where the target's time went, when that was asked for and the window was completed.
+    pub profile: Option<Profile>,
 }
 
 #[cfg(test)]
@@ -195,6 +199,7 @@ pub(crate) mod tests {
             warmup_max: Nanos(2_000_000_000),
             timeout: Nanos(10_000_000_000),
             trace: false,
+            profile: false,
             strict: false,
         }
     }

@@ -41,7 +41,7 @@ pub fn virtual_trial(setup: &TrialSetup, server: &mut dyn VirtualServer) -> Tria
     let mut scratch = TrialScratch::new();
     let mut trace = setup.trace.then(Vec::new);
     let record = simulate(setup, server, &mut scratch, Keeps::Intervals, trace.as_mut());
-    TrialOutput { record, histograms: scratch.recorder.into_histograms(None), trace }
+    TrialOutput { record, histograms: scratch.recorder.into_histograms(None), trace, profile: None }
 }
 
 /// Runs a trial in virtual time for what a search reads of it, a thousand times over: the record without percentiles and

@@ -296,6 +296,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         warmup_max: Nanos(1_000_000_000),
         timeout: Nanos(5_000_000_000),
         trace: false,
+        profile: false,
         strict: false,
     }
 }

@@ -270,6 +270,8 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         comparisons: Vec::new(),
         objectives: Vec::new(),
         capacities: Vec::new(),
+        profiles: Vec::new(),
+        losses: Vec::new(),
         shares: Vec::new(),
         accounts: Vec::new(),
         verdicts: Vec::new(),

@@ -1,12 +1,12 @@
 //! [`Evidence`]: what the rules look at, gathered once from a cell's trials, its profile and its neighbours.
 
 use corecurve_core::{
-    CapacityRecord, Counters, LinkBytes, MatKind, Nanos, Profile, Purpose, Quantile, QueueLaw, Reason, Shares, Slo,
-    TrialRecord, WorkerShares,
+    CapacityRecord, Counters, LinkBytes, MatKind, Nanos, Purpose, Quantile, QueueLaw, Reason, Shares, Slo, TrialRecord,
+    WorkerShares,
 };
 
 use super::thresholds::BEYOND;
-use crate::findings::lock_sites::{LockSite, sites_of_locks, spinning_share};
+use crate::findings::profiles::ProfileFinding;
 use crate::findings::shares::{ShareVerdict, judge};
 use crate::findings::types::{CellFinding, MatFinding};
 use crate::findings::usage::Usage;
@@ -58,7 +58,7 @@ impl<'a> Point<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Base<'a> {
     pub at: Point<'a>,
-    pub profile: Option<&'a Profile>,
+    pub profile: Option<&'a ProfileFinding>,
 }
 
 /// Everything a verdict rests on.
@@ -79,11 +79,7 @@ pub(super) struct Evidence<'a> {
     pub base: Option<Base<'a>>,
     /// The MAT as a share of what the generator can offer.
     pub of_capacity: Option<f64>,
-    pub profile: Option<&'a Profile>,
-    /// Waiting for locks in user space by who waits: idle workers that wait for work left out.
-    pub locks: Option<Vec<LockSite>>,
-    /// Share of samples inside the kernel's spinning locks.
-    pub spinning: Option<f64>,
+    pub profile: Option<&'a ProfileFinding>,
     /// Trials at or above the answer, and those of them that were struck out, by reason.
     pub asked: usize,
     pub struck: Vec<&'a Reason>,
@@ -102,7 +98,7 @@ pub(super) struct Theory {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'a> {
     pub cells: &'a [CellFinding],
-    pub profiles: &'a [Profile],
+    pub profiles: &'a [ProfileFinding],
     pub capacities: &'a [CapacityRecord],
     pub law: Option<&'a QueueLaw>,
 }
@@ -138,8 +134,6 @@ impl<'a> Evidence<'a> {
             base,
             of_capacity: of_capacity(cell, rate, around.capacities),
             profile,
-            locks: profile.and_then(sites_of_locks),
-            spinning: profile.and_then(spinning_share),
             asked: near.len(),
             struck: near.iter().flat_map(|trial| &trial.invalid_reasons).collect(),
             theory: around.law.and_then(|law| theory(cell, law, slo?)),
@@ -197,7 +191,7 @@ fn no_load(cell: &CellFinding) -> Option<f64> {
     quiet.filter_map(of).reduce(f64::min)
 }
 
-fn profile_of<'a>(cell: &CellFinding, profiles: &'a [Profile]) -> Option<&'a Profile> {
+fn profile_of<'a>(cell: &CellFinding, profiles: &'a [ProfileFinding]) -> Option<&'a ProfileFinding> {
     profiles.iter().rfind(|profile| profile.cell == cell.cell.id)
 }
 

@@ -8,11 +8,12 @@ mod tests;
 mod thresholds;
 mod types;
 
-use corecurve_core::{CellId, Profile, QueueLaw, Slo};
+use corecurve_core::{CellId, QueueLaw, Slo};
 use std::collections::BTreeMap;
 
 use self::evidence::{Evidence, Surroundings};
 pub use self::types::{Cause, Fact, Ruling, Verdict};
+use super::profiles::ProfileFinding;
 use super::run_data::RunData;
 use super::types::CellFinding;
 
@@ -23,7 +24,7 @@ const NEAREST: usize = 3;
 pub(super) fn verdicts(
     cells: &[CellFinding],
     run: &RunData,
-    profiles: &[Profile],
+    profiles: &[ProfileFinding],
     laws: &BTreeMap<CellId, QueueLaw>,
 ) -> Vec<Verdict> {
     let real =

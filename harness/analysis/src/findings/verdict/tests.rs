@@ -2,7 +2,7 @@
 
 use corecurve_core::{
     AcceptQueue, Cell, Counters, CpuCounts, CpuId, CpuSplit, Dealing, Function, LinkBytes, MatKind, MatRecord, Nanos,
-    Profile, Purpose, Quantiles, Quota, Reason, Rule, Shares, Side, ThreadCounts, TrialRecord, WaitSite, Waits,
+    Profile, Purpose, Quantiles, Quota, Reason, Rule, Shares, Side, Stack, ThreadCounts, TrialRecord, WaitSite, Waits,
     WorkerShare, WorkerShares,
 };
 
@@ -158,8 +158,12 @@ fn a_number_that_is_not_the_targets_comes_first() {
 #[test]
 fn idle_cores_have_a_reason_each() {
     let link = |trial: &mut TrialRecord| {
-        counters(trial).link =
-            Some(LinkBytes { to_server: 1, to_load: 12_000_000, limit_bits_per_s: Some(20_000_000) });
+        counters(trial).link = Some(LinkBytes {
+            to_server: 1,
+            to_load: 12_000_000,
+            limit_bits_per_s: Some(20_000_000),
+            ..LinkBytes::default()
+        });
     };
     assert_eq!(cause(with(IDLE, link)), Cause::Link);
     let overflow = |trial: &mut TrialRecord| {
@@ -227,45 +231,36 @@ fn what_no_rule_explains_is_unknown_and_names_a_probe() {
     assert!(verdict.missing.iter().any(|missing| missing.starts_with("profile")), "{:?}", verdict.missing);
 }
 
-fn function(name: &str, module: &str) -> Function {
-    Function { name: name.to_owned(), module: module.to_owned(), source: None }
-}
-
-/// A profile whose requests waited so long for what these frames took, outermost first.
-fn waiting(frames: &[&str], wait: Nanos) -> Profile {
-    let functions = frames.iter().map(|name| function(name, if name.starts_with("do_") { "kernel" } else { "server" }));
-    Profile {
+/// A run of which the only cell was profiled, its requests waiting so long for a lock or for work.
+fn profiled(frames: &[&str], wait_s: f64) -> Cause {
+    let mut run = data(with(IDLE, |_| {}));
+    let function = |name: &&str| Function { name: (*name).to_owned(), module: "server".to_owned(), source: None };
+    run.profiles.push(Profile {
+        cell: run.plan.cells[0].id.clone(),
+        cores: 1,
         requests: 1000,
         cpu_ns: ns(0.2),
         samples: 100,
-        functions: functions.collect(),
+        frequency_hz: 500,
+        functions: frames.iter().map(function).collect(),
+        stacks: vec![Stack { frames: vec![0], count: 100 }],
         futex_waits: Some(Waits {
             count: 10,
-            total_ns: wait,
-            sites: vec![WaitSite { frames: (0..frames.len() as u32).collect(), count: 10, total_ns: wait }],
+            total_ns: ns(wait_s),
+            sites: vec![WaitSite { frames: (0..frames.len() as u32).collect(), count: 10, total_ns: ns(wait_s) }],
         }),
         ..Profile::default()
-    }
+    });
+    let verdict = analyse(&run).verdicts.remove(0);
+    assert!(verdict.cause != Cause::Lock || verdict.sentence.contains("server::handle"), "{}", verdict.sentence);
+    verdict.cause
 }
 
 #[test]
 fn a_lock_is_named_by_its_caller_and_waiting_for_work_is_none() {
-    let locked = [
-        "main",
-        "server::handle",
-        "std::sync::poison::mutex::Mutex<T>::lock",
-        "std::sys::sync::mutex::futex::Mutex::lock_contended",
-        "do_futex",
-    ];
-    let sites = crate::findings::sites_of_locks(&waiting(&locked, ns(0.5))).unwrap();
-    assert_eq!((sites.len(), sites[0].caller.name.as_str()), (1, "server::handle"));
-    let idle = [
-        "main",
-        "server::worker",
-        "std::sync::Condvar::wait",
-        "std::sys::sync::condvar::futex::Condvar::wait",
-        "do_futex",
-    ];
-    assert!(crate::findings::sites_of_locks(&waiting(&idle, ns(0.5))).unwrap().is_empty());
-    assert_eq!(crate::findings::sites_of_locks(&Profile::default()), None, "not traced is not nothing");
+    let locked = ["main", "server::handle", "std::sys::sync::mutex::futex::Mutex::lock_contended"];
+    assert_eq!(profiled(&locked, 0.5), Cause::Lock);
+    assert_eq!(profiled(&locked, 0.001), Cause::Unknown, "half a per cent of the CPU time is not what stops it");
+    let idle = ["main", "server::worker", "std::sys::sync::condvar::futex::Condvar::wait"];
+    assert_eq!(profiled(&idle, 0.5), Cause::Unknown);
 }

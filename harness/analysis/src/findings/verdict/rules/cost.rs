@@ -22,10 +22,9 @@ pub(super) fn network_stack(evidence: &Evidence<'_>) -> Ruling {
     let full = cores_are_full(&mut facts, evidence);
     let share = evidence.at.usage.and_then(|usage| usage.per_request).map(|cpu| cpu.kernel_share());
     let kernel = facts.at_least("share of a request's CPU time spent in the kernel", share, KERNEL, percent);
-    let syscalls = evidence.profile.and_then(|profile| {
-        let all: u64 = profile.syscalls.as_ref()?.values().sum();
-        Some(all as f64 / profile.requests.max(1) as f64)
-    });
+    let syscalls = evidence
+        .profile
+        .and_then(|profile| Some(profile.syscalls.as_ref()?.iter().map(|(_, per_request)| per_request).sum::<f64>()));
     let many = facts.at_least("system calls per request", syscalls, SYSCALLS, count);
     let opened = evidence.at.network("Tcp.PassiveOpens").map(|n| n as f64 / evidence.at.trial.counts.ok.max(1) as f64);
     let setup = facts.at_least("new connections per request", opened, SETUP, count);

@@ -1,6 +1,6 @@
 //! What keeps requests waiting while cores are free: D2 to D7 and D12.
 
-use corecurve_core::WorkerShares;
+use corecurve_core::{Function, WorkerShares};
 
 use super::super::evidence::{Evidence, Point};
 use super::super::facts::{Facts, count, percent, time, times};
@@ -9,7 +9,7 @@ use super::super::thresholds::{
     WAKEUP,
 };
 use super::super::types::{Cause, Ruling};
-use crate::findings::lock_sites::{LockSite, sites_of_locks};
+use crate::findings::profiles::ProfileFinding;
 use crate::findings::shares::ShareVerdict;
 
 /// Fewer served at once than this is one at a time.
@@ -37,7 +37,7 @@ pub(super) fn admission(evidence: &Evidence<'_>) -> Ruling {
     let blocked = workers.is_some_and(every_worker_is_full);
     let said = workers.map_or("not told".to_owned(), |told| percent(least_busy(told)));
     let blocked = facts.is("least busy worker, waiting inside requests included", said, "at least 95 %", blocked);
-    let locked = !evidence.locks.as_ref().is_none_or(Vec::is_empty) && !not_one;
+    let locked = evidence.profile.and_then(lock_wait_ns).is_some_and(|wait| wait > 0.0) && !not_one;
     let detail = match blocked {
         true => format!("all {} workers wait inside requests", workers.map_or(0, |told| told.workers.len())),
         false => format!("about {:.0} requests at once", at_once.unwrap_or(0.0)),
@@ -149,27 +149,48 @@ pub(super) fn scheduler(evidence: &Evidence<'_>) -> Ruling {
 /// D7: requests wait for a lock.
 pub(super) fn lock(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
-    let waits = |sites: &[LockSite], requests: u64| {
-        sites.iter().map(|site| site.total_ns.0 as f64).sum::<f64>() / requests.max(1) as f64
-    };
-    let per_request =
-        evidence.locks.as_deref().zip(evidence.profile).map(|(sites, profile)| waits(sites, profile.requests));
-    let cpu = evidence.profile.map(|profile| profile.cpu_ns.0 as f64 / profile.requests.max(1) as f64);
+    let per_request = evidence.profile.and_then(lock_wait_ns);
+    let cpu = evidence.profile.and_then(|profile| profile.cpu_per_request_ns);
     let of_cpu = per_request.zip(cpu).map(|(wait, cpu)| wait / cpu.max(f64::MIN_POSITIVE));
     let waited = facts.at_least("waiting for locks, of a request's CPU time", of_cpu, LOCK_WAIT, percent);
-    let before = evidence.base.and_then(|base| {
-        let profile = base.profile?;
-        Some(waits(&sites_of_locks(profile)?, profile.requests))
-    });
+    let before = evidence.base.and_then(|base| lock_wait_ns(base.profile?));
     let grew = per_request.zip(before).map(|(now, before)| if before > 0.0 { now / before } else { f64::MAX });
     let grew = facts.at_least("the same over that with fewer cores", grew, LOCK_GROWTH, |growth| match growth {
         f64::MAX => "from nothing".to_owned(),
         growth => times(growth),
     });
     let grew = grew || before.is_none();
-    let spinning = facts.at_least("samples in the kernel's spinning locks", evidence.spinning, SPINNING, percent);
-    let site = evidence.locks.as_ref().and_then(|sites| sites.first()).map(|site| site.caller.name.clone());
+    let spinning = facts.at_least(
+        "CPU time in the kernel's spinning locks",
+        evidence.profile.and_then(spinning),
+        SPINNING,
+        percent,
+    );
+    let site =
+        evidence.profile.and_then(|profile| profile.lock_waits.as_ref()?.first()).map(|site| named(&site.function));
     facts.rule(Cause::Lock, (waited && grew) || spinning, site)
+}
+
+/// Waiting for locks of one request, nanoseconds.
+fn lock_wait_ns(profile: &ProfileFinding) -> Option<f64> {
+    Some(profile.lock_waits.as_ref()?.iter().map(|site| site.per_request_ns).sum())
+}
+
+/// The kernel's functions that spin until a lock is free.
+const SPINS: [&str; 3] = ["native_queued_spin_lock_slowpath", "queued_write_lock_slowpath", "osq_lock"];
+
+/// Share of a request's CPU time in them.
+fn spinning(profile: &ProfileFinding) -> Option<f64> {
+    let spins = profile.functions.iter().filter(|cost| SPINS.contains(&cost.function.name.as_str()));
+    Some(spins.map(|cost| cost.self_ns).sum::<f64>() / profile.cpu_per_request_ns?)
+}
+
+/// A function with its line, where that is known.
+fn named(function: &Function) -> String {
+    match &function.source {
+        Some(source) => format!("{} at {source}", function.name),
+        None => function.name.clone(),
+    }
 }
 
 /// D12: the limit is reached by queueing alone.
