@@ -23,6 +23,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
     out += &super::objectives::objectives(findings, style);
     out += &ratios(findings, style);
     out += &scaling(findings, style);
+    out += &super::losses::losses(findings, style);
     out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);
