@@ -32,8 +32,12 @@ pub struct Profile {
     pub lost: u64,
     /// CPU time of the target's threads while sampled, nanoseconds.
     pub cpu_ns: Nanos,
-    /// Requests completed correctly meanwhile.
+    /// Requests completed correctly while sampled.
     pub requests: u64,
+    /// Requests completed correctly while waits, system calls and wake-ups were traced: after the sampling, because
+    /// tracing costs more and would be seen in the samples.
+    #[serde(default)]
+    pub traced_requests: u64,
     /// Every function that occurs.
     pub functions: Vec<Function>,
     /// Every stack that occurs with the number of samples in it.

@@ -31,8 +31,12 @@ fn queue_at_the_counter(counter: &Mutex<u64>) {
     }
 }
 
+/// One at a time: what another test does would be in the profile.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Profiles this process for some time while `work` runs in so many threads.
 fn profiled(threads: usize, work: impl Fn(&AtomicBool) + Send + Sync) -> Profile {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -41,7 +45,12 @@ fn profiled(threads: usize, work: impl Fn(&AtomicBool) + Send + Sync) -> Profile
         std::thread::sleep(Duration::from_millis(50));
         let mut profiling = Profiling::prepare(&[std::process::id()]);
         profiling.start();
-        for _ in 0..6 {
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(100));
+            profiling.drain();
+        }
+        profiling.trace();
+        for _ in 0..3 {
             std::thread::sleep(Duration::from_millis(100));
             profiling.drain();
         }
@@ -110,12 +119,13 @@ fn who_waits_for_a_mutex_is_found_by_name() {
     assert!(found > 10, "{found} of {} waits: {:#?}", waits.count, profile.functions);
     assert!(waits.sites.iter().filter(here).all(|site| site.total_ns > Nanos::ZERO));
     let calls = profile.syscalls.as_ref().unwrap();
-    assert!(calls.get("futex").is_some_and(|calls| *calls > 100), "{calls:?}");
+    assert!(calls.get("futex").is_some_and(|calls| *calls > 50), "{calls:?}");
     assert!(profile.wakeups.is_some_and(|wakeups| wakeups.count > 10 && wakeups.p50_ns <= wakeups.p99_ns));
 }
 
 #[test]
 fn a_thread_that_comes_late_is_watched_and_told_of() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let stop = AtomicBool::new(false);
     let mut profiling = Profiling::prepare(&[std::process::id()]);
     profiling.start();
@@ -145,6 +155,7 @@ fn processes_that_are_not_known_or_gone_give_a_profile_with_a_reason() {
     for pids in [&[][..], &[u32::MAX - 1]] {
         let mut profiling = Profiling::prepare(pids);
         profiling.start();
+        profiling.trace();
         profiling.drain();
         profiling.stop();
         let profile = profiling.conclude();

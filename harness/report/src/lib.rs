@@ -12,6 +12,7 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 mod objectives;
+mod profile;
 pub mod terminal;
 pub mod text;
 

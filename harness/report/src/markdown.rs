@@ -8,6 +8,7 @@ use corecurve_analysis::findings::{Findings, Objectives};
 use crate::exporter::Exporter;
 use crate::groups::{Group, Row, any_shared_cores, groups};
 use crate::objectives::{at, limit_words, marks, names, sentences, title, value};
+use crate::profile::{function, growth, kind, loss_title, nothing_grew, summary, time as time_ns, who};
 use crate::text::{command, count, plain, plain_long, rate, relative_interval, share, time, times};
 
 /// `report.md`.
@@ -26,6 +27,8 @@ impl Exporter for Markdown {
         findings.objectives.iter().try_for_each(|chart| objectives(chart, out))?;
         verdicts(findings, out)?;
         shares(findings, out)?;
+        losses(findings, out)?;
+        profiles(findings, out)?;
         ratios(findings, out)?;
         struck_out(findings, out)?;
         foot(findings, out)
@@ -146,6 +149,43 @@ fn shares(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "- {} at {}: {words}", escaped(&plain(&found.cell.0)), escaped(&slo))?;
     }
     silent.iter().try_for_each(|words| writeln!(out, "- {words}"))
+}
+
+/// What costs more per request on more cores.
+fn losses(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    for loss in &findings.losses {
+        writeln!(out, "\nScaling loss by function · {}\n", escaped(&loss_title(loss)))?;
+        if loss.rows.is_empty() {
+            writeln!(out, "- {}", escaped(&nothing_grew(loss)))?;
+            continue;
+        }
+        writeln!(out, "| what | function | growth per request (95 % CI) | samples or waits |\n|:--|:--|--:|--:|")?;
+        for row in &loss.rows {
+            let [before, after] = row.counts;
+            writeln!(out, "| {} | {} | {} | {before} → {after} |", kind(row.kind), escaped(&who(row)), growth(row))?;
+        }
+    }
+    Ok(())
+}
+
+/// The most expensive functions of each profile, in a line.
+fn profiles(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    if !findings.profiles.is_empty() {
+        writeln!(out, "\nProfiles\n")?;
+    }
+    for profile in &findings.profiles {
+        let top = profile.functions.iter().take(5);
+        let top: Vec<String> =
+            top.map(|cost| format!("{} {}", time_ns(cost.self_ns), function(&cost.function))).collect();
+        writeln!(
+            out,
+            "- {}: {}. Most in: {}",
+            escaped(&plain(&profile.cell.0)),
+            summary(profile),
+            escaped(&top.join(", "))
+        )?;
+    }
+    Ok(())
 }
 
 fn ratios(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {

@@ -34,6 +34,7 @@ fn drawn(cell: &str, cores: usize, samples: u64, cost: impl Fn(usize) -> f64, rn
         samples,
         cpu_ns: Nanos((total * 10_000.0 * requests as f64) as u64),
         requests,
+        traced_requests: requests,
         functions: (0..FUNCTIONS).map(function).collect(),
         stacks: counts
             .into_iter()

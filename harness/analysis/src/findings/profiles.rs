@@ -125,7 +125,7 @@ fn finding(cell: &CellFinding, profile: &Profile) -> ProfileFinding {
             .kernel_lock_waits
             .as_ref()
             .map(|waits| wait_costs(profile, waits.sites.iter(), in_kernel)),
-        syscalls: profile.syscalls.as_ref().map(|calls| syscalls(calls, profile.requests)),
+        syscalls: profile.syscalls.as_ref().map(|calls| syscalls(calls, profile.traced_requests)),
         wakeups: profile.wakeups,
         missing: profile.missing.clone(),
         flame: flame(profile, None),
@@ -189,7 +189,7 @@ fn wait_costs<'p>(
     let cost = |((function, caller), (waits, total)): ((Function, Option<String>), (u64, u64))| WaitCost {
         function,
         caller,
-        per_request_ns: total as f64 / profile.requests.max(1) as f64,
+        per_request_ns: total as f64 / profile.traced_requests.max(1) as f64,
         waits,
     };
     let mut list: Vec<WaitCost> = costs.into_iter().map(cost).collect();

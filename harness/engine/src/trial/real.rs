@@ -38,6 +38,8 @@ const LEAD: Nanos = Nanos(20_000_000);
 const CUT_LEAD: Nanos = Nanos(2_000_000);
 /// How often the controller wakes in the window.
 const WATCH: Nanos = Nanos(250_000_000);
+/// Share of a profiled window in which stacks are sampled; in the rest waits are traced.
+const SAMPLED: f64 = 2.0 / 3.0;
 /// Longest time workers may take to get ready, on top of the time-out.
 const GET_READY: Nanos = Nanos(30_000_000_000);
 
@@ -230,12 +232,16 @@ impl<'a> Course<'a> {
         self.started = SystemTime::now();
         readings.begin();
         let (opened, length) = (self.opened, self.setup.request.window.0 as f64);
+        let traced_from = opened + (length * SAMPLED) as u64;
         profiling.iter_mut().for_each(Profiling::start);
         let whole = self.watch_until(ends, running, handles, &mut |at| {
             // At the end there is something better to do.
             if at < ends {
                 readings.look();
                 profiling.iter_mut().for_each(Profiling::drain);
+            }
+            if at >= traced_from && at < ends {
+                profiling.iter_mut().for_each(Profiling::trace);
             }
             progress(((at.saturating_sub(opened)) as f64 / length).min(1.0), "measuring");
         });
@@ -450,7 +456,8 @@ impl<'a> Course<'a> {
             rep: setup.rep,
             trial: setup.trial,
             cores: setup.cores,
-            requests: record.counts.ok,
+            requests: (record.counts.ok as f64 * SAMPLED) as u64,
+            traced_requests: (record.counts.ok as f64 * (1.0 - SAMPLED)) as u64,
             ..profile
         });
         TrialOutput {

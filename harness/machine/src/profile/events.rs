@@ -12,7 +12,7 @@ use super::tracefs::{self, TracePoint};
 /// Samples per second of CPU time. No divisor of anything periodic in a kernel or a server, so that none is met in step.
 pub(super) const FREQUENCY_HZ: u64 = 997;
 /// One in so many system calls is looked at for its name; a prime, so that a server's cycle of calls is not met in step.
-pub(super) const CALLS_PER_LOOK: u64 = 97;
+pub(super) const CALLS_PER_LOOK: u64 = 31;
 
 /// Buffers: what a quarter of a second may write, with room for a controller that wakes late.
 const SAMPLE_ROOM: usize = 512 << 10;
@@ -149,12 +149,21 @@ impl Events {
         self.traced.iter().find(|traced| traced.topic == topic).map_or(0, |traced| traced.point.offset)
     }
 
-    /// Opens everything for one thread, not counting yet.
+    /// Opens the sampling of one thread, not counting yet.
     ///
     /// # Errors
     /// The first refusal of the kernel: the thread is gone, or there are no more file descriptors.
     pub(super) fn open(&self, tid: Pid) -> io::Result<Vec<(Topic, Ring)>> {
-        let mut rings = vec![(Topic::Cpu, self.open_cpu(tid)?)];
+        Ok(vec![(Topic::Cpu, self.open_cpu(tid)?)])
+    }
+
+    /// Opens what is traced of one thread, not counting yet. From now on the kernel takes its slower way through every
+    /// system call.
+    ///
+    /// # Errors
+    /// As [`Events::open`].
+    pub(super) fn open_traced(&self, tid: Pid) -> io::Result<Vec<(Topic, Ring)>> {
+        let mut rings = Vec::new();
         for traced in self.traced.iter().filter(|traced| traced.topic != Topic::Waking) {
             rings.push((traced.topic, open_traced(traced, self, tid)?));
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use corecurve_core::{CpuSet, Missing, Nanos, Pid, Profile, SCHEMA};
 
-use self::events::{CALLS_PER_LOOK, Events, FREQUENCY_HZ, Topic};
+use self::events::{Events, FREQUENCY_HZ, Topic};
 use self::ring::{Record, Ring, int, long};
 use self::stacks::Stacks;
 use self::waits::{Mark, Turn};
@@ -42,10 +42,19 @@ const FUTEX_COMMAND: u32 = 0x7f;
 #[derive(Debug)]
 struct Watched {
     pid: Pid,
+    tid: Pid,
     rings: Vec<(Topic, Ring)>,
     futexes: Vec<(u64, Mark)>,
     locks: Vec<(u64, Mark)>,
     turns: Vec<(u64, Turn)>,
+}
+
+/// How far a profile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Ready,
+    Sampling,
+    Tracing,
 }
 
 /// A profile being taken.
@@ -63,7 +72,7 @@ pub struct Profiling {
     calls: BTreeMap<u32, u64>,
     late: usize,
     beyond: usize,
-    started: bool,
+    phase: Phase,
     missing: Vec<Missing>,
 }
 
@@ -83,7 +92,7 @@ impl Profiling {
             calls: BTreeMap::new(),
             late: 0,
             beyond: 0,
-            started: false,
+            phase: Phase::Ready,
             missing: Vec::new(),
         };
         let first = pids.iter().find_map(|pid| process::threads(*pid).ok()?.first().copied());
@@ -99,7 +108,6 @@ impl Profiling {
         };
         match found {
             Ok(events) => {
-                profiling.wakers = events.open_wakers(&online());
                 profiling.events = Some(events);
             }
             Err(missing) => profiling.missing.push(missing),
@@ -108,11 +116,29 @@ impl Profiling {
         profiling
     }
 
-    /// Begins to count.
+    /// Begins to sample.
     pub fn start(&mut self) {
-        self.started = true;
+        self.watch_new_threads();
+        self.phase = Phase::Sampling;
         for thread in &mut self.threads {
-            thread.enable();
+            thread.enable(|topic| topic == Topic::Cpu);
+        }
+    }
+
+    /// Ends the sampling and begins to trace waits, system calls and wake-ups: apart, because tracing makes every system
+    /// call dearer, which the samples would show. Once; later calls do nothing.
+    pub fn trace(&mut self) {
+        if self.phase != Phase::Sampling {
+            return;
+        }
+        self.phase = Phase::Tracing;
+        self.disable();
+        let Some(events) = &self.events else { return };
+        self.wakers = events.open_wakers(&online());
+        for thread in &mut self.threads {
+            // One that cannot be opened has ended; that there are descriptors is known from its first event.
+            thread.rings.extend(events.open_traced(thread.tid).unwrap_or_default());
+            thread.enable(|topic| topic != Topic::Cpu);
         }
         for ring in &mut self.wakers {
             // A CPU that went off tells nothing.
@@ -128,12 +154,16 @@ impl Profiling {
 
     /// Ends counting and takes what is left.
     pub fn stop(&mut self) {
+        self.disable();
+        self.take_records();
+    }
+
+    fn disable(&mut self) {
         let of_threads = self.threads.iter_mut().flat_map(|thread| &mut thread.rings).map(|(_, ring)| ring);
         for ring in of_threads.chain(&mut self.wakers) {
             // A thread that is gone has stopped by itself.
             let _ = ring.disable();
         }
-        self.take_records();
     }
 
     fn watch_new_threads(&mut self) {
@@ -154,10 +184,18 @@ impl Profiling {
                     continue;
                 };
                 let mut thread =
-                    Watched { pid: *pid, rings, futexes: Vec::new(), locks: Vec::new(), turns: Vec::new() };
-                if self.started {
-                    self.late += 1;
-                    thread.enable();
+                    Watched { pid: *pid, tid, rings, futexes: Vec::new(), locks: Vec::new(), turns: Vec::new() };
+                match self.phase {
+                    Phase::Ready => {}
+                    Phase::Sampling => {
+                        self.late += 1;
+                        thread.enable(|_| true);
+                    }
+                    Phase::Tracing => {
+                        self.late += 1;
+                        thread.rings = events.open_traced(tid).unwrap_or_default();
+                        thread.enable(|_| true);
+                    }
                 }
                 self.known.insert(tid, Some(self.threads.len()));
                 self.threads.push(thread);
@@ -301,8 +339,8 @@ impl Profiling {
 }
 
 impl Watched {
-    fn enable(&mut self) {
-        for (_, ring) in &mut self.rings {
+    fn enable(&mut self, wanted: impl Fn(Topic) -> bool) {
+        for (_, ring) in self.rings.iter_mut().filter(|(topic, _)| wanted(*topic)) {
             // A thread that ended meanwhile has nothing to count.
             let _ = ring.enable();
         }
@@ -314,6 +352,3 @@ fn online() -> CpuSet {
     let listed = read_text("/sys/devices/system/cpu/online").unwrap_or_default();
     listed.trim().parse().unwrap_or_default()
 }
-
-/// How many system calls one look stands for, for the record of what was done.
-pub const SYSCALLS_PER_LOOK: u64 = CALLS_PER_LOOK;

@@ -33,16 +33,11 @@ pub(super) struct Stacks {
 impl Stacks {
     /// The number of a call chain as the kernel writes it, with its context marks.
     pub(super) fn number(&mut self, pid: Pid, chain: impl Iterator<Item = u64>) -> u32 {
-        let mut exact = true;
         let mut addresses = Vec::with_capacity(32);
-        for address in chain {
-            // The first address after a mark is where the context was interrupted or left, not a return address.
-            if address >= CONTEXT_MARKS {
-                exact = true;
-            } else if address != 0 {
-                addresses.push(if exact { address } else { address.saturating_sub(BEFORE_RETURN) });
-                exact = false;
-            }
+        // Only the innermost is where it happened; a system call, too, is left at the instruction after it.
+        for address in chain.filter(|address| *address < CONTEXT_MARKS && *address != 0) {
+            let inside = if addresses.is_empty() { address } else { address.saturating_sub(BEFORE_RETURN) };
+            addresses.push(inside);
         }
         if self.all.len() >= MOST {
             addresses.clear();
@@ -79,7 +74,7 @@ mod tests {
         assert_eq!(stacks.number(8, chain.into_iter()), 1);
         assert_eq!(stacks.number(7, chain.into_iter()), 0);
         let all = stacks.into_all();
-        assert_eq!(*all[0].addresses, [inner, outer - 1, 0x4000, 0x4fff]);
+        assert_eq!(*all[0].addresses, [inner, outer - 1, 0x3fff, 0x4fff]);
         assert_eq!((all.len(), all[1].pid), (2, 8));
         assert!(is_kernel(inner) && !is_kernel(0x7fff_ffff_f000));
     }

@@ -220,11 +220,31 @@ fn place(sym: &Sym<'_>, module: &str) -> Place {
 }
 
 fn function(name: &str, module: &str) -> Function {
+    let name = without_arguments(name);
     let name = match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
+        None => name,
     };
     Function { name, module: module.to_owned(), source: None }
+}
+
+/// A name without the arguments of its generics, which say little and are long: `push<u8>` is `push`. What begins with
+/// `<` is no argument: `<T as Trait>::f` stays.
+fn without_arguments(name: &str) -> String {
+    let mut short = String::with_capacity(name.len());
+    let (mut depth, mut before) = (0usize, ' ');
+    for c in name.chars() {
+        let opens = c == '<' && (depth > 0 || before.is_alphanumeric() || matches!(before, '_' | ':' | '}'));
+        let closes = c == '>' && depth > 0 && before != '-';
+        depth += usize::from(opens);
+        if depth == 0 {
+            short.push(c);
+        }
+        depth -= usize::from(closes);
+        before = c;
+    }
+    // An operator of C++ may open what nothing closes.
+    if depth > 0 { name.to_owned() } else { short.replace("::::", "::") }
 }
 
 fn source_line(info: &CodeInfo<'_>) -> Option<String> {
@@ -269,6 +289,21 @@ mod tests {
         let waits = named.waits(&BySite::from([(0, (1, 5)), (1, (2, 7)), (2, (1, 3))]));
         assert_eq!((waits.count, waits.total_ns), (4, Nanos(15)));
         assert_eq!((waits.sites.len(), waits.sites[0].count, waits.sites[0].total_ns), (2, 3, Nanos(12)));
+    }
+
+    #[test]
+    fn arguments_of_generics_are_left_out() {
+        for (name, short) in [
+            ("push<u8, alloc::alloc::Global>", "push"),
+            ("<a::B<C<u8>> as core::ops::Fn<()>>::call", "<a::B as core::ops::Fn>::call"),
+            ("a::b::<u8>::c", "a::b::c"),
+            ("call<fn(u8) -> Vec<u8>, u8>", "call"),
+            ("{closure#1}<a::B>", "{closure#1}"),
+            ("operator<", "operator<"),
+            ("tcp_ack", "tcp_ack"),
+        ] {
+            assert_eq!(without_arguments(name), short);
+        }
     }
 
     #[test]

@@ -9,10 +9,12 @@ pub mod chart;
 mod column;
 mod figure;
 mod fits;
+mod flame;
 mod latency;
 mod method;
 mod objectives;
 mod palette;
+mod profiles;
 mod shares;
 mod trials;
 mod verdicts;
@@ -53,16 +55,21 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let why = why::why(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
     let objectives = objectives.map(|body| ("objectives", "MAT against the objective", body));
+    let profiles = profiles::profiles(findings).map(|body| ("profile", "Where the time goes", body));
+    let first =
+        [("load", "Latency against offered load", load), ("percentiles", "Percentiles", spectrum), ("why", "Why", why)];
     let rest = [
-        ("load", "Latency against offered load", load),
-        ("percentiles", "Percentiles", spectrum),
-        ("why", "Why", why),
         ("models", "Models", fits::fits(findings, &names)),
         ("trials", "Trial by trial", trials::trials(findings)),
         ("method", "Machine and method", method),
     ];
-    let sections: Vec<(&str, &str, Markup)> =
-        [("mat", "Throughput", throughput)].into_iter().chain(objectives).chain(rest).collect();
+    let sections: Vec<(&str, &str, Markup)> = [("mat", "Throughput", throughput)]
+        .into_iter()
+        .chain(objectives)
+        .chain(first)
+        .chain(profiles)
+        .chain(rest)
+        .collect();
     let points = gathered.json()?;
     Ok(html! {
         (DOCTYPE)

@@ -5,6 +5,7 @@
 mod capacity;
 mod compare;
 mod lists;
+mod losses;
 mod objectives;
 mod paint;
 mod progress;

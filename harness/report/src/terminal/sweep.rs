@@ -24,6 +24,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
     out += &ratios(findings, style);
     out += &scaling(findings, style);
     out += &super::verdicts::verdicts(findings, style);
+    out += &super::losses::losses(findings, style);
     out += &generator(findings, style);
     out += &valid(findings, style);
     out += &caveats(findings, style);

@@ -76,5 +76,25 @@
       });
     }
   }
+  for (const flame of document.querySelectorAll('svg.flame')) {
+    const frames = [...flame.querySelectorAll('svg')].map(box => ({ box, x: parseFloat(box.getAttribute('x')), w: parseFloat(box.getAttribute('width')) }));
+    const name = box => {
+      const text = document.createElementNS('http://www.w3.org/2000/svg', 'text');
+      text.setAttribute('x', 3);
+      text.setAttribute('y', 12.5);
+      text.textContent = box.querySelector('title').textContent.split('\n')[0];
+      box.append(text);
+    };
+    const zoom = (x, w) => {
+      for (const frame of frames) {
+        const left = Math.max(0, (frame.x - x) / w * 100), right = Math.min(100, (frame.x + frame.w - x) / w * 100);
+        frame.box.classList.toggle('off', right - left < .02);
+        frame.box.setAttribute('x', left + '%');
+        frame.box.setAttribute('width', Math.max(0, right - left) + '%');
+        if (right - left > 3 && !frame.box.querySelector('text')) name(frame.box);
+      }
+    };
+    for (const frame of frames) frame.box.addEventListener('click', () => zoom(frame.x, frame.w));
+  }
   addEventListener('scroll', hide, { passive: true });
 })();
