@@ -9,6 +9,7 @@ pub mod counters;
 pub mod counts;
 pub mod cpu;
 pub mod event;
+pub mod fault;
 pub mod ladder;
 pub mod network;
 pub mod placement;
@@ -39,6 +40,7 @@ pub use counters::{
 pub use counts::{Counts, ErrorClass};
 pub use cpu::{CpuId, CpuSet, NodeId};
 pub use event::{Event, Observer, Silent};
+pub use fault::Fault;
 pub use ladder::Ladder;
 pub use network::{BitRate, Network, NetworkKind, NetworkRecord};
 pub use placement::{Placed, PlacementKind, Seat};
