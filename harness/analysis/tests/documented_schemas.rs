@@ -246,6 +246,8 @@ fn run() -> RunData {
                 transport: Some(corecurve_core::TransportKind::IoUring),
                 network: Some(Network::default()),
                 caveats: Vec::new(),
+                faults: Vec::new(),
+                probe: None,
                 mode: Mode::Search,
                 control: false,
             };
@@ -281,6 +283,7 @@ fn run() -> RunData {
             search,
             expected: Nanos::ZERO,
             checks: Default::default(),
+            probes: Vec::new(),
         },
         trials: Vec::new(),
         capacities: Vec::new(),

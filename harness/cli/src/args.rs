@@ -120,6 +120,9 @@ pub struct SpecArgs {
     /// Bandwidth of each direction with --network netns, e.g. 1gbit [default: none]
     #[arg(long, value_name = "RATE")]
     pub network_cap: Option<String>,
+    /// Fault to put in on purpose, e.g. mutex=50us (repeatable); see `corecurve list faults`
+    #[arg(long, value_name = "NAME[=ARG]")]
+    pub fault: Vec<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,
@@ -234,7 +237,7 @@ pub struct DoctorArgs {
 /// `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// What to list [targets, workloads, placements, specs] [default: all]
+    /// What to list [targets, workloads, placements, faults, probes, specs] [default: all]
     #[arg(value_name = "WHAT")]
     pub what: Option<String>,
     /// Print JSON lines

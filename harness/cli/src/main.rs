@@ -9,6 +9,7 @@ mod commands;
 mod conduct;
 mod cores;
 mod exit;
+mod faults;
 mod gate;
 mod machine_record;
 mod network;
@@ -35,6 +36,10 @@ fn main() -> ExitCode {
     // The same binary is the small process that outlives a killed harness and takes its children down.
     if corecurve_engine::child::is_guardian_call() {
         return ExitCode::from(corecurve_engine::child::guardian_main());
+    }
+    // It is what takes the CPU or the memory from a server, where that was asked for.
+    if corecurve_engine::faults::is_antagonist_call() {
+        return ExitCode::from(corecurve_engine::faults::antagonist_main());
     }
     // And it is each of a server's processes.
     if corecurve_servers::is_copy_call() {

@@ -1,10 +1,11 @@
 //! From [`Spec`] to [`Plan`]: every cell decided before the first thread starts.
 
+use corecurve_core::fault::caveat;
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, Checks, CpuId, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan, Problem,
-    Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, Checks, CpuId, Fault, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan,
+    Problem, Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -13,6 +14,7 @@ use rand::seq::SliceRandom;
 use crate::capacity;
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::faults;
 use crate::network;
 use crate::shield;
 use crate::transport::{self, Decision};
@@ -50,11 +52,18 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
         for workload in axes.workloads_of(target, catalog, &mut problems) {
             let suggested = suggestions(target, workload);
             for (target_settings, workload_settings) in &axes.settings {
+                let mut target_settings = target_settings.clone();
+                let faults =
+                    problems.take(faults::put_in(target, &axes.faults, &mut target_settings)).unwrap_or_default();
                 let workload_settings = &axes.settings_of(workload, workload_settings);
-                problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
+                problems.take(catalog.check(target, &target_settings, workload, workload_settings, &spec.allow_remote));
                 for (cores, placed, open) in placements(spec, machine, target, &axes, &mut problems) {
                     if cells.len() > MOST_CELLS {
                         continue;
+                    }
+                    if machine.live {
+                        let refused = |fault| corecurve_engine::faults::refusal(fault, &placed);
+                        problems.0.extend(faults.iter().filter_map(refused).map(|problem| problem.at("--fault")));
                     }
                     cells.push(Cell {
                         id: CellId(String::new()),
@@ -70,7 +79,9 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
                         network: axes.network_of(target),
-                        caveats: axes.caveats_of(target).into_iter().chain(open).collect(),
+                        caveats: axes.caveats_of(target).into_iter().chain(open).chain(caveat(&faults)).collect(),
+                        faults: faults.clone(),
+                        probe: None,
                         mode: axes.mode,
                         control: false,
                     });
@@ -105,7 +116,7 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
     let searches = expected(&cells, &order, &search, spec);
     let checks = checks(&cells, kind, spec, searches);
     let expected = searches + expected_of(&checks, &cells, &order, &search);
-    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks })
+    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks, probes: Vec::new() })
 }
 
 /// The axes of the spec, read and checked.
@@ -120,6 +131,7 @@ struct Axes {
     transport: Decision,
     shield: shield::Asked,
     network: Network,
+    faults: Vec<Fault>,
     cores: String,
     reps: u32,
 }
@@ -172,7 +184,9 @@ impl Axes {
         let refusal = || if sockets { corecurve_engine::io_uring_refusal() } else { None };
         let transport = problems.take(transport::decide(spec.transport.as_deref(), refusal)).unwrap_or_default();
         let refusal = |cap| if sockets { corecurve_machine::network::refusal(cap) } else { None };
-        let network = network::decide(spec.network.as_deref(), spec.network_cap.as_deref(), refusal);
+        let faults = problems.take(faults::asked(spec)).unwrap_or_default();
+        let typed = faults::network(&faults, spec.network.as_deref(), spec.network_cap.as_deref());
+        let network = typed.and_then(|(kind, cap)| network::decide(kind, cap.as_deref(), refusal));
         let network = problems.take(network).unwrap_or_default();
         for target in &spec.target {
             problems.take(network::check(target, network));
@@ -192,6 +206,7 @@ impl Axes {
             transport,
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
             network,
+            faults,
             cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
             reps,
         }

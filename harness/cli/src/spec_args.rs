@@ -72,6 +72,7 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         shield: args.shield.clone(),
         network: args.network.clone(),
         network_cap: args.network_cap.clone(),
+        fault: args.fault.clone(),
         warmup: time(&args.warmup, "warmup", problems),
         window: time(&args.window, "window", problems),
         reps: whole(&args.reps, "reps", problems).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),

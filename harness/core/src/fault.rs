@@ -266,11 +266,6 @@ impl Fault {
     pub fn place(&self) -> FaultPlace {
         self.kind().map_or(FaultPlace::Handler, |kind| kind.place)
     }
-
-    /// What must travel with every number measured under it.
-    pub fn caveat(&self) -> String {
-        format!("fault injected: {self}")
-    }
 }
 
 impl fmt::Display for Fault {
@@ -425,6 +420,11 @@ impl FromStr for FaultList {
     }
 }
 
+/// What must travel with every number measured under these faults; `None` if there are none.
+pub fn caveat(faults: &[Fault]) -> Option<String> {
+    (!faults.is_empty()).then(|| format!("fault injected: {}", FaultList(faults.to_vec())))
+}
+
 /// Refuses a fault that is asked for twice: which of the two arguments would count?
 ///
 /// # Errors
@@ -433,8 +433,9 @@ pub fn expect_distinct(faults: &[Fault]) -> Result<(), Problem> {
     let twice = |(at, fault): (usize, &Fault)| faults[..at].iter().any(|other| other.name() == fault.name());
     match faults.iter().enumerate().find(|(at, fault)| twice((*at, fault))) {
         None => Ok(()),
-        Some((_, fault)) => Err(Problem::new(format!("fault `{}` is given twice", fault.name()))
-            .help("give each fault once")),
+        Some((_, fault)) => {
+            Err(Problem::new(format!("fault `{}` is given twice", fault.name())).help("give each fault once"))
+        }
     }
 }
 

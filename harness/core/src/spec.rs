@@ -59,6 +59,9 @@ pub struct Spec {
     /// Bandwidth of each direction, for `netns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_cap: Option<String>,
+    /// Faults put in on purpose: `mutex=50us`, `quota=0.5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fault: Vec<String>,
     /// Fixed warm-up instead of a detected one.
     #[serde(with = "time_text", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Nanos>,
@@ -151,6 +154,7 @@ impl Spec {
             "shield",
             "network",
             "network-cap",
+            "fault",
             "warmup",
             "window",
             "reps",
@@ -191,6 +195,7 @@ impl Spec {
             shield: self.shield.or(base.shield),
             network: self.network.or(base.network),
             network_cap: self.network_cap.or(base.network_cap),
+            fault: list(self.fault, base.fault),
             warmup: self.warmup.or(base.warmup),
             window: self.window.or(base.window),
             reps: self.reps.or(base.reps),
@@ -286,6 +291,7 @@ mod tests {
             shield: Some("a".into()),
             network: Some("a".into()),
             network_cap: Some("a".into()),
+            fault: vec!["a".into()],
             warmup: Some(Nanos::SECOND),
             window: Some(Nanos::SECOND),
             reps: Some(1),

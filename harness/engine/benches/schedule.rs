@@ -70,6 +70,7 @@ fn virtual_time(c: &mut Criterion) {
         transport: TransportKind::default(),
         link: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Search,
             load: Load::Open(Rate(OPERATIONS as f64)),

@@ -121,6 +121,7 @@ impl CapacityAsk<'_> {
             transport: cell.transport.unwrap_or_default(),
             link: None,
             caveats: cell.caveats.clone(),
+            faults: cell.faults.clone(),
             request: TrialRequest {
                 purpose: Purpose::Probe,
                 load: Load::Closed(self.depth()),
@@ -225,6 +226,8 @@ pub(crate) mod tests {
             transport: None,
             network: None,
             caveats: Vec::new(),
+            faults: Vec::new(),
+            probe: None,
             mode: Mode::Search,
             control: false,
         }

@@ -191,6 +191,8 @@ fn cell(number: usize, target: &str, mode: Mode) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode,
         control: false,
     }
@@ -210,7 +212,16 @@ fn plan(targets: &[&str], mode: Mode, reps: u32) -> Plan {
         rate_cap: None,
         confirmations: 0,
     };
-    Plan { schema: SCHEMA, seed: 11, cells, order, search, expected: Nanos::ZERO, checks: Default::default() }
+    Plan {
+        schema: SCHEMA,
+        seed: 11,
+        cells,
+        order,
+        search,
+        expected: Nanos::ZERO,
+        checks: Default::default(),
+        probes: Vec::new(),
+    }
 }
 
 fn create(results: &Path, plan: &Plan) -> Store {

@@ -7,8 +7,8 @@ use corecurve_core::{Dealing, Problem, Seat};
 
 use crate::architectures as arch;
 use crate::config::{ServeConfig, Setting};
-use crate::faults;
 use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::faults;
 use crate::runtime::RunningServer;
 use crate::runtime::listener::Port;
 use crate::runtime::setup::Setup;

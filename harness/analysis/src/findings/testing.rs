@@ -31,6 +31,8 @@ pub(crate) fn cell(id: &str, target: &str, cores: usize, control: bool) -> Cell 
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control,
     }
@@ -134,6 +136,7 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         search,
         expected: Nanos::ZERO,
         checks: Default::default(),
+        probes: Vec::new(),
     };
     RunData {
         dir: "results/made-up".to_owned(),

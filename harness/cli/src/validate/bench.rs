@@ -157,6 +157,7 @@ impl Bench {
             transport: TransportKind::default(),
             link: None,
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

@@ -84,6 +84,7 @@ impl Lab {
             transport: TransportKind::default(),
             link: None,
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: request.clone(),
             seed: mix(self.seed, 1_000 + u64::from(self.trials)),
             warmup: None,

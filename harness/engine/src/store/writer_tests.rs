@@ -22,6 +22,8 @@ fn cell(id: &str) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control: false,
     }
@@ -47,6 +49,7 @@ fn plan() -> Plan {
         },
         expected: Nanos::SECOND,
         checks: Default::default(),
+        probes: Vec::new(),
     }
 }
 

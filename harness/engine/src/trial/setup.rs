@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord, TrialRequest,
+    ArrivalKind, CellId, Fault, Load, Nanos, Network, NetworkKind, Placed, Told, TransportKind, TrialRecord,
+    TrialRequest,
 };
 use corecurve_machine::Link;
 
@@ -41,6 +42,8 @@ pub struct TrialSetup {
     pub link: Option<Arc<Link>>,
     /// What the plan knows and must travel with the record.
     pub caveats: Vec<String>,
+    /// What was made bad on purpose; of these the load workers have `generator-sleep`.
+    pub faults: Vec<Fault>,
     /// Load, window and limits.
     pub request: TrialRequest,
     /// Seed of this trial's schedule and workload.
@@ -77,6 +80,14 @@ impl TrialSetup {
             (Load::Open(_), ArrivalKind::Closed(_)) => ArrivalKind::Poisson,
             (Load::Open(_), kind) => kind,
         }
+    }
+
+    /// How long load workers sleep now and then, if that was asked for.
+    pub fn generator_sleep(&self) -> Option<Nanos> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::GeneratorSleep(time) => Some(*time),
+            _ => None,
+        })
     }
 
     /// The schedule over so many load workers; `None` for a closed loop.
@@ -179,6 +190,7 @@ pub(crate) mod tests {
             transport: TransportKind::default(),
             link: None,
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

@@ -283,6 +283,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         transport,
         link: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,
             load,

@@ -234,6 +234,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         },
         expected: Nanos(5_400_000_000_000),
         checks: Default::default(),
+        probes: Vec::new(),
     };
     let curves = curves(&cells);
     let struck_out = struck_out(&cells);
@@ -304,6 +305,8 @@ fn series(shape: Shape, cores: usize, control: bool, index: usize) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control,
     }

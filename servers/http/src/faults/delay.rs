@@ -8,5 +8,9 @@ use crate::handler::work::{now, sleep_until, spin_until};
 #[inline(never)]
 pub fn spend(hold: Hold) {
     let end = now() + hold.time;
-    if hold.sleeps { sleep_until(end) } else { spin_until(end) };
+    if hold.sleeps {
+        sleep_until(end)
+    } else {
+        spin_until(end)
+    };
 }

@@ -111,7 +111,8 @@ pub(crate) fn list(config: &ServeConfig, architecture: &Architecture) -> Result<
 
 fn not_here(fault: &Fault) -> Problem {
     let kind = fault.kind().map_or("elsewhere", |kind| kind.place.label());
-    Problem::new(format!("`{fault}` is put in {kind}")).help(format!("use `--fault {fault}` of a command that measures"))
+    Problem::new(format!("`{fault}` is put in {kind}"))
+        .help(format!("use `--fault {fault}` of a command that measures"))
 }
 
 /// Lets the calling thread, and those it starts, wake up from a sleep at the time it asked for: the kernel adds 50 µs
