@@ -53,6 +53,8 @@ pub enum Command {
     Mat(MeasureArgs),
     /// MAT for every target × workload × cores × placement × SLO of a spec
     Sweep(MeasureArgs),
+    /// Slow one resource by a known amount and see whether the MAT moves
+    Probe(ProbeArgs),
     /// Continue an interrupted run: finished cells are kept, at most the one in progress is run again
     Resume(ResumeArgs),
     /// Render a run again: html, md, csv, json
@@ -203,6 +205,26 @@ pub struct MeasureArgs {
     /// Run directory or baseline name to compare with
     #[arg(long, value_name = "RUN", help_heading = "Output")]
     pub against: Option<String>,
+}
+
+/// `probe`.
+#[derive(Debug, Default, Args)]
+pub struct ProbeArgs {
+    /// Spec file (TOML); flags given beside it win
+    #[arg(value_name = "SPEC.toml", value_hint = ValueHint::FilePath)]
+    pub spec: Option<PathBuf>,
+    /// Which resources (repeat or separate by commas); see `corecurve list probes` [default: all that can be had]
+    #[arg(long, value_name = "NAME")]
+    pub probe: Vec<String>,
+    /// Work added to every request by the probe `cpu` [default: the mean work of the workload, else 10us]
+    #[arg(long, value_name = "TIME")]
+    pub added: Option<String>,
+    /// What to measure.
+    #[command(flatten)]
+    pub what: SpecArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `demo`.

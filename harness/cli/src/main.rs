@@ -14,6 +14,7 @@ mod gate;
 mod machine_record;
 mod network;
 mod plan;
+mod probe;
 mod progress;
 mod replay;
 mod runs;
@@ -75,6 +76,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Run(args) => commands::measure::measure(&args, plan::Kind::Run),
         Command::Mat(args) => commands::measure::measure(&args, plan::Kind::Mat),
         Command::Sweep(args) => commands::measure::measure(&args, plan::Kind::Sweep),
+        Command::Probe(args) => commands::probe::probe(&args),
         Command::Resume(args) => commands::resume::resume(&args),
         Command::Report(args) => commands::report::report(&args),
         Command::Compare(args) => commands::compare::compare(&args),

@@ -16,11 +16,12 @@ use crate::catalog::Catalog;
 use crate::cores::core_counts;
 use crate::faults;
 use crate::network;
+use crate::probe::{self, Ask};
 use crate::shield;
 use crate::transport::{self, Decision};
 
 /// Which command asks: they differ in defaults and in what they allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Kind {
     /// One rate.
     Run,
@@ -28,6 +29,18 @@ pub enum Kind {
     Mat,
     /// Many searches with a control pair.
     Sweep,
+    /// One search, and the same with one resource after the other changed.
+    Probe(Ask),
+}
+
+impl Kind {
+    fn is_sweep(&self) -> bool {
+        matches!(self, Kind::Sweep)
+    }
+
+    fn is_run(&self) -> bool {
+        matches!(self, Kind::Run)
+    }
 }
 
 /// Most cells of one plan; more would take days, so it is surely a slip.
@@ -45,7 +58,7 @@ const TURN_OVERHEAD: Nanos = Nanos(700_000_000);
 /// Everything that is wrong with the spec, at once.
 pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> Result<Plan, Problems> {
     let mut problems = Problems::default();
-    let axes = Axes::read(spec, catalog, kind, &mut problems);
+    let axes = Axes::read(spec, catalog, &kind, &mut problems);
     let seed = spec.seed.unwrap_or_else(fresh_seed);
     let mut cells = Vec::new();
     for target in &axes.targets {
@@ -95,28 +108,39 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                 .help("name fewer targets, workloads, core counts or --vary values"),
         );
     }
-    if kind != Kind::Sweep && cells.len() > 1 {
+    if !kind.is_sweep() && cells.len() > 1 {
         problems.0.push(
-            Problem::new(format!("{} cells were asked for, but `run` and `mat` take one", cells.len()))
+            Problem::new(format!("{} cells were asked for, but `run`, `mat` and `probe` take one", cells.len()))
                 .help("name one target, workload, core count and placement, or use `corecurve sweep`"),
         );
+    }
+    if let (Kind::Probe(_), Some(cell)) = (&kind, cells.first()) {
+        problems.take(probe::possible(cell));
     }
     dedup_problems(&mut problems);
     problems.finish(())?;
 
-    if kind == Kind::Sweep {
+    if kind.is_sweep() {
         add_control(&mut cells);
+    }
+    let mut probes = Vec::new();
+    if let Kind::Probe(ask) = &kind {
+        for (step, cell) in cells.first().map(|base| probe::steps(base, ask, machine)).unwrap_or_default() {
+            probes.push((step, cell.is_some()));
+            cells.extend(cell);
+        }
     }
     for (index, cell) in cells.iter_mut().enumerate() {
         cell.id = CellId(cell_name(index, cell));
     }
     let reps = axes.reps;
     let order = shuffled(cells.len(), reps, seed);
-    let search = search_settings(spec, kind, reps, &cells);
+    let probes = probe::named(probes, &cells);
+    let search = search_settings(spec, &kind, reps, &cells);
     let searches = expected(&cells, &order, &search, spec);
-    let checks = checks(&cells, kind, spec, searches);
+    let checks = checks(&cells, &kind, spec, searches);
     let expected = searches + expected_of(&checks, &cells, &order, &search);
-    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks, probes: Vec::new() })
+    Ok(Plan { schema: SCHEMA, seed, cells, order, search, expected, checks, probes })
 }
 
 /// The axes of the spec, read and checked.
@@ -137,7 +161,7 @@ struct Axes {
 }
 
 impl Axes {
-    fn read(spec: &Spec, catalog: &Catalog, kind: Kind, problems: &mut Problems) -> Axes {
+    fn read(spec: &Spec, catalog: &Catalog, kind: &Kind, problems: &mut Problems) -> Axes {
         if spec.target.is_empty() {
             problems.0.push(
                 Problem::new("no target is named")
@@ -192,7 +216,7 @@ impl Axes {
             problems.take(network::check(target, network));
         }
         let reps = spec.reps.unwrap_or(match (kind, spec.quick.unwrap_or(false)) {
-            (Kind::Sweep, false) => 3,
+            (Kind::Sweep, false) | (Kind::Probe(_), _) => 3,
             _ => 1,
         });
         Axes {
@@ -207,7 +231,7 @@ impl Axes {
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
             network,
             faults,
-            cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
+            cores: spec.cores.clone().unwrap_or_else(|| if kind.is_sweep() { "pow2" } else { "1" }.to_owned()),
             reps,
         }
     }
@@ -257,7 +281,7 @@ fn suggestions(target: &str, workload: &str) -> Suggests {
     kind.map_or(Suggests::NOTHING, |kind| kind.suggests)
 }
 
-fn mode(kind: Kind, arrival: ArrivalKind, rate: Option<Rate>, rate_given: bool) -> Result<Mode, Problem> {
+fn mode(kind: &Kind, arrival: ArrivalKind, rate: Option<Rate>, rate_given: bool) -> Result<Mode, Problem> {
     match (kind, arrival.is_open()) {
         (Kind::Run, false) => Ok(Mode::Closed),
         (Kind::Run, true) => match rate {
@@ -425,7 +449,14 @@ fn cell_name(index: usize, cell: &Cell) -> String {
         name.trim_matches('-').to_owned()
     };
     let control = if cell.control { "-control" } else { "" };
-    format!("{index:02}-{}-{}-{}-{}{control}", safe(&cell.target), safe(&cell.workload), cell.placed.kind, cell.cores)
+    let probe = cell.probe.map_or(String::new(), |probe| format!("-probe-{probe}"));
+    format!(
+        "{index:02}-{}-{}-{}-{}{control}{probe}",
+        safe(&cell.target),
+        safe(&cell.workload),
+        cell.placed.kind,
+        cell.cores
+    )
 }
 
 /// Blocks that hold every cell once, each block shuffled: drift of the machine meets all cells alike.
@@ -440,7 +471,7 @@ fn shuffled(cells: usize, reps: u32, seed: u64) -> Vec<Turn> {
     order
 }
 
-fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> SearchSettings {
+fn search_settings(spec: &Spec, kind: &Kind, reps: u32, cells: &[Cell]) -> SearchSettings {
     let quick = spec.quick.unwrap_or(false);
     let real_turns = cells.iter().filter(|cell| !Catalog::is_virtual(&cell.target)).count() as u64 * u64::from(reps);
     let share = spec.budget.map(|budget| {
@@ -458,13 +489,13 @@ fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> Search
     SearchSettings {
         width: if quick { 0.05 } else { 0.02 },
         budget,
-        window_min: fixed.unwrap_or(if kind == Kind::Run { Nanos::SECOND * 5 } else { shortest }),
-        window_max: fixed.unwrap_or(if kind == Kind::Run { Nanos::SECOND * 5 } else { longest }),
+        window_min: fixed.unwrap_or(if kind.is_run() { Nanos::SECOND * 5 } else { shortest }),
+        window_max: fixed.unwrap_or(if kind.is_run() { Nanos::SECOND * 5 } else { longest }),
         warmup: spec.warmup,
         warmup_max: (budget / 20).clamp(Nanos::MILLI * 200, Nanos::SECOND * 5),
         reps,
         rate_cap: None,
-        confirmations: if quick || kind == Kind::Run { 1 } else { 2 },
+        confirmations: if quick || kind.is_run() { 1 } else { 2 },
     }
 }
 
@@ -478,8 +509,9 @@ fn expected(cells: &[Cell], order: &[Turn], search: &SearchSettings, spec: &Spec
 }
 
 /// What is asked of the generator itself: nothing with `--quick`, or where it would take more than a tenth of the run.
-fn checks(cells: &[Cell], kind: Kind, spec: &Spec, searches: Nanos) -> Checks {
-    let quick = kind == Kind::Run || spec.quick.unwrap_or(false);
+fn checks(cells: &[Cell], kind: &Kind, spec: &Spec, searches: Nanos) -> Checks {
+    // A probe asks for a ratio of the same generator with itself.
+    let quick = matches!(kind, Kind::Run | Kind::Probe(_)) || spec.quick.unwrap_or(false);
     let capacity = if quick { Vec::new() } else { capacity::cells_to_measure(cells) };
     match capacity.is_empty() || capacity::expected(capacity.len()) * 10 > searches {
         true => Checks::default(),

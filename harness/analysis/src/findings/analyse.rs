@@ -9,6 +9,7 @@ use super::caveats::{run_caveats, struck_out};
 use super::cells::cell_findings;
 use super::crossings::objectives;
 use super::curves::curves;
+use super::elasticities::elasticities;
 use super::generator::held_against_capacity;
 use super::headline::headline;
 use super::machine::machine_summary;
@@ -38,6 +39,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
     let noise_floor = noise_floor(&cells, &spreads, mix(seed, 3));
     let comparisons = comparisons(&cells, &spreads, noise_floor.as_ref(), mix(seed, 4));
     let objectives = objectives(&cells, laws, &spreads, noise_floor.as_ref(), mix(seed, 5));
+    let elasticities = elasticities(&run.plan.probes, &cells, &spreads, mix(seed, 6));
     let mut findings = Findings {
         schema: SCHEMA,
         headline: String::new(),
@@ -59,6 +61,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         noise_floor,
         comparisons,
         objectives,
+        elasticities,
         capacities: run.capacities.clone(),
         shares,
         caveats: Vec::new(),

@@ -9,6 +9,7 @@ mod cells;
 mod crossing_words;
 mod crossings;
 mod curves;
+mod elasticities;
 mod generator;
 mod headline;
 mod machine;
@@ -26,6 +27,7 @@ mod types;
 
 pub use analyse::{analyse, analyse_with_laws};
 pub use crossing_words::{exact, limit};
+pub use elasticities::{Elasticity, sentence as probe_sentence};
 pub use generator::{NEAR, Perturbation, Side};
 pub use objectives::{Crossing, ObjectiveLine, ObjectivePair, ObjectivePoint, Objectives, limit_of};
 pub use run_data::RunData;

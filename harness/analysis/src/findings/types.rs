@@ -8,6 +8,7 @@ use corecurve_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::elasticities::Elasticity;
 use super::generator::Perturbation;
 use super::objectives::Objectives;
 use super::shares::ShareFinding;
@@ -42,6 +43,9 @@ pub struct Findings {
     /// MAT against the objective, where a question was asked at several limits.
     #[serde(default)]
     pub objectives: Vec<Objectives>,
+    /// What came of each probe of a bottleneck, where `corecurve probe` asked.
+    #[serde(default)]
+    pub elasticities: Vec<Elasticity>,
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,

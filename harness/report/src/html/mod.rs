@@ -6,6 +6,7 @@
 mod answer;
 pub mod chart;
 mod column;
+mod elasticities;
 mod figure;
 mod fits;
 mod latency;
@@ -51,6 +52,7 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let why = why::why(findings, &groups, &names, &mut gathered)?;
     let method = method::method(findings)?;
     let objectives = objectives.map(|body| ("objectives", "MAT against the objective", body));
+    let probed = elasticities::elasticities(findings).map(|body| ("probes", "Probes", body));
     let rest = [
         ("load", "Latency against offered load", load),
         ("percentiles", "Percentiles", spectrum),
@@ -60,7 +62,7 @@ fn page(findings: &Findings) -> io::Result<Markup> {
         ("method", "Machine and method", method),
     ];
     let sections: Vec<(&str, &str, Markup)> =
-        [("mat", "Throughput", throughput)].into_iter().chain(objectives).chain(rest).collect();
+        [("mat", "Throughput", throughput)].into_iter().chain(objectives).chain(probed).chain(rest).collect();
     let points = gathered.json()?;
     Ok(html! {
         (DOCTYPE)

@@ -269,6 +269,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         noise_floor: None,
         comparisons: Vec::new(),
         objectives: Vec::new(),
+        elasticities: Vec::new(),
         capacities: Vec::new(),
         shares: Vec::new(),
         caveats: Vec::new(),
