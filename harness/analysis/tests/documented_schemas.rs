@@ -285,6 +285,8 @@ fn run() -> RunData {
                 transport: Some(corecurve_core::TransportKind::IoUring),
                 network: Some(Network::default()),
                 caveats: Vec::new(),
+                faults: Vec::new(),
+                probe: None,
                 mode: Mode::Search,
                 control: false,
             };
@@ -321,6 +323,7 @@ fn run() -> RunData {
             expected: Nanos::ZERO,
             counters: Default::default(),
             checks: Default::default(),
+            probes: Vec::new(),
         },
         trials: Vec::new(),
         capacities: Vec::new(),

@@ -53,6 +53,8 @@ pub enum Command {
     Mat(MeasureArgs),
     /// MAT for every target × workload × cores × placement × SLO of a spec
     Sweep(MeasureArgs),
+    /// Slow one resource by a known amount and see whether the MAT moves
+    Probe(ProbeArgs),
     /// Continue an interrupted run: finished cells are kept, at most the one in progress is run again
     Resume(ResumeArgs),
     /// Render a run again: html, md, csv, json
@@ -128,6 +130,9 @@ pub struct SpecArgs {
     /// hardware [default: all]
     #[arg(long, value_name = "LIST")]
     pub counters: Option<String>,
+    /// Fault to put in on purpose, e.g. mutex=50us (repeatable); see `corecurve list faults`
+    #[arg(long, value_name = "NAME[=ARG]")]
+    pub fault: Vec<String>,
     /// Fixed warm-up of each trial [default: its end is detected]
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<String>,
@@ -210,6 +215,26 @@ pub struct MeasureArgs {
     pub against: Option<String>,
 }
 
+/// `probe`.
+#[derive(Debug, Default, Args)]
+pub struct ProbeArgs {
+    /// Spec file (TOML); flags given beside it win
+    #[arg(value_name = "SPEC.toml", value_hint = ValueHint::FilePath)]
+    pub spec: Option<PathBuf>,
+    /// Which resources (repeat or separate by commas); see `corecurve list probes` [default: all that can be had]
+    #[arg(long, value_name = "NAME")]
+    pub probe: Vec<String>,
+    /// Work added to every request by the probe `cpu` [default: the mean work of the workload, else 10us]
+    #[arg(long, value_name = "TIME")]
+    pub added: Option<String>,
+    /// What to measure.
+    #[command(flatten)]
+    pub what: SpecArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -242,7 +267,7 @@ pub struct DoctorArgs {
 /// `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// What to list [targets, workloads, placements, specs] [default: all]
+    /// What to list [targets, workloads, placements, faults, probes, specs] [default: all]
     #[arg(value_name = "WHAT")]
     pub what: Option<String>,
     /// Print JSON lines

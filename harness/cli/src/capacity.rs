@@ -94,6 +94,8 @@ pub fn measure_here(
         transport: Some(decision.transport),
         network: None,
         caveats: decision.caveat.into_iter().collect(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Closed,
         control: false,
     };

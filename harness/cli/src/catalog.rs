@@ -37,6 +37,12 @@ pub struct Listed {
     /// For a workload: what its numbers do not say.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub not_shown: &'static str,
+    /// For a fault: what should be seen of it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub seen: &'static str,
+    /// For a fault or a probe: the verdict it should lead to.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub verdict: &'static str,
     /// What it differs in from its neighbours, name and value; empty where that has not been said.
     #[serde(skip_serializing_if = "Factors::is_empty")]
     pub factors: Factors,
@@ -244,7 +250,7 @@ impl Catalog {
             suggests: kind.suggests.to_string(),
             exposes: kind.exposes,
             not_shown: kind.not_shown,
-            factors: vec![],
+            ..Listed::default()
         };
         WORKLOADS.iter().map(listed).collect()
     }

@@ -214,9 +214,10 @@ pub fn write_derived(dir: &Path, findings: &Findings, exports: &[PathBuf]) -> Re
 pub fn print_findings(findings: &Findings, outputs: &Outputs) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let style = terminal_style();
-    match (outputs.json, outputs.kind) {
+    match (outputs.json, &outputs.kind) {
         (true, _) => report::json::summary(findings, &mut bytes)?,
         (false, Kind::Sweep) => bytes = report::terminal::sweep(findings, style).into_bytes(),
+        (false, Kind::Probe(_)) => bytes = report::terminal::probe(findings, style).into_bytes(),
         (false, Kind::Mat) => bytes = report::terminal::mat(findings, style).into_bytes(),
         (false, Kind::Run) => {
             for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {

@@ -9,11 +9,13 @@ mod commands;
 mod conduct;
 mod cores;
 mod exit;
+mod faults;
 mod gate;
 mod law;
 mod machine_record;
 mod network;
 mod plan;
+mod probe;
 mod profiling;
 mod progress;
 mod replay;
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
     // The same binary is the small process that outlives a killed harness and takes its children down.
     if corecurve_engine::child::is_guardian_call() {
         return ExitCode::from(corecurve_engine::child::guardian_main());
+    }
+    // It is what takes the CPU or the memory from a server, where that was asked for.
+    if corecurve_engine::faults::is_antagonist_call() {
+        return ExitCode::from(corecurve_engine::faults::antagonist_main());
     }
     // And it is each of a server's processes.
     if corecurve_servers::is_copy_call() {
@@ -72,6 +78,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Run(args) => commands::measure::measure(&args, plan::Kind::Run),
         Command::Mat(args) => commands::measure::measure(&args, plan::Kind::Mat),
         Command::Sweep(args) => commands::measure::measure(&args, plan::Kind::Sweep),
+        Command::Probe(args) => commands::probe::probe(&args),
         Command::Resume(args) => commands::resume::resume(&args),
         Command::Report(args) => commands::report::report(&args),
         Command::Compare(args) => commands::compare::compare(&args),

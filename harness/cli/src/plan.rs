@@ -1,10 +1,11 @@
 //! From [`Spec`] to [`Plan`]: every cell decided before the first thread starts.
 
+use corecurve_core::fault::caveat;
 use corecurve_core::problem::printable;
 use corecurve_core::rng::stream;
 use corecurve_core::{
-    ArrivalKind, Cell, CellId, Checks, Collectors, CpuId, Ladder, Mode, Nanos, Network, Placed, PlacementKind, Plan,
-    Problem, Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
+    ArrivalKind, Cell, CellId, Checks, Collectors, CpuId, Fault, Ladder, Mode, Nanos, Network, Placed, PlacementKind,
+    Plan, Problem, Problems, Rate, SCHEMA, SearchSettings, Seat, Settings, Slo, Spec, Turn,
 };
 use corecurve_http::{Suggests, WORKLOADS};
 use corecurve_machine::{Machine, PlacementRequest};
@@ -13,13 +14,15 @@ use rand::seq::SliceRandom;
 use crate::capacity;
 use crate::catalog::Catalog;
 use crate::cores::core_counts;
+use crate::faults;
 use crate::network;
+use crate::probe::{self, Ask};
 use crate::profiling;
 use crate::shield;
 use crate::transport::{self, Decision};
 
 /// Which command asks: they differ in defaults and in what they allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Kind {
     /// One rate.
     Run,
@@ -27,6 +30,18 @@ pub enum Kind {
     Mat,
     /// Many searches with a control pair.
     Sweep,
+    /// One search, and the same with one resource after the other changed.
+    Probe(Ask),
+}
+
+impl Kind {
+    fn is_sweep(&self) -> bool {
+        matches!(self, Kind::Sweep)
+    }
+
+    fn is_run(&self) -> bool {
+        matches!(self, Kind::Run)
+    }
 }
 
 /// Most cells of one plan; more would take days, so it is surely a slip.
@@ -44,18 +59,25 @@ const TURN_OVERHEAD: Nanos = Nanos(700_000_000);
 /// Everything that is wrong with the spec, at once.
 pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> Result<Plan, Problems> {
     let mut problems = Problems::default();
-    let axes = Axes::read(spec, catalog, kind, &mut problems);
+    let axes = Axes::read(spec, catalog, &kind, &mut problems);
     let seed = spec.seed.unwrap_or_else(fresh_seed);
     let mut cells = Vec::new();
     for target in &axes.targets {
         for workload in axes.workloads_of(target, catalog, &mut problems) {
             let suggested = suggestions(target, workload);
             for (target_settings, workload_settings) in &axes.settings {
+                let mut target_settings = target_settings.clone();
+                let faults =
+                    problems.take(faults::put_in(target, &axes.faults, &mut target_settings)).unwrap_or_default();
                 let workload_settings = &axes.settings_of(workload, workload_settings);
-                problems.take(catalog.check(target, target_settings, workload, workload_settings, &spec.allow_remote));
+                problems.take(catalog.check(target, &target_settings, workload, workload_settings, &spec.allow_remote));
                 for (cores, placed, open) in placements(spec, machine, target, &axes, &mut problems) {
                     if cells.len() > MOST_CELLS {
                         continue;
+                    }
+                    if machine.live {
+                        let refused = |fault| corecurve_engine::faults::refusal(fault, &placed);
+                        problems.0.extend(faults.iter().filter_map(refused).map(|problem| problem.at("--fault")));
                     }
                     cells.push(Cell {
                         id: CellId(String::new()),
@@ -71,7 +93,9 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                         requests_per_connection: spec.requests_per_connection.or(suggested.requests_per_connection),
                         transport: Catalog::has_sockets(target).then_some(axes.transport.transport),
                         network: axes.network_of(target),
-                        caveats: axes.caveats_of(target).into_iter().chain(open).collect(),
+                        caveats: axes.caveats_of(target).into_iter().chain(open).chain(caveat(&faults)).collect(),
+                        faults: faults.clone(),
+                        probe: None,
                         mode: axes.mode,
                         control: false,
                     });
@@ -85,30 +109,41 @@ pub fn expand(spec: &Spec, machine: &Machine, catalog: &Catalog, kind: Kind) -> 
                 .help("name fewer targets, workloads, core counts or --vary values"),
         );
     }
-    if kind != Kind::Sweep && cells.len() > 1 {
+    if !kind.is_sweep() && cells.len() > 1 {
         problems.0.push(
-            Problem::new(format!("{} cells were asked for, but `run` and `mat` take one", cells.len()))
+            Problem::new(format!("{} cells were asked for, but `run`, `mat` and `probe` take one", cells.len()))
                 .help("name one target, workload, core count and placement, or use `corecurve sweep`"),
         );
+    }
+    if let (Kind::Probe(_), Some(cell)) = (&kind, cells.first()) {
+        problems.take(probe::possible(cell));
     }
     dedup_problems(&mut problems);
     problems.finish(())?;
 
-    if kind == Kind::Sweep {
+    if kind.is_sweep() {
         add_control(&mut cells);
+    }
+    let mut probes = Vec::new();
+    if let Kind::Probe(ask) = &kind {
+        for (step, cell) in cells.first().map(|base| probe::steps(base, ask, machine)).unwrap_or_default() {
+            probes.push((step, cell.is_some()));
+            cells.extend(cell);
+        }
     }
     for (index, cell) in cells.iter_mut().enumerate() {
         cell.id = CellId(cell_name(index, cell));
     }
     let reps = axes.reps;
     let order = shuffled(cells.len(), reps, seed);
-    let search = search_settings(spec, kind, reps, &cells);
+    let probes = probe::named(probes, &cells);
+    let search = search_settings(spec, &kind, reps, &cells);
     let searches = expected(&cells, &order, &search, spec);
-    let profile =
-        axes.profile.decide(kind == Kind::Run || spec.quick.unwrap_or(false)) && cells.iter().any(is_profiled);
-    let checks = Checks { profile, ..checks(&cells, kind, spec, searches) };
+    let short = !matches!(kind, Kind::Mat | Kind::Sweep) || spec.quick.unwrap_or(false);
+    let profile = axes.profile.decide(short) && cells.iter().any(is_profiled);
+    let checks = Checks { profile, ..checks(&cells, &kind, spec, searches) };
     let expected = searches + expected_of(&checks, &cells, &order, &search);
-    Ok(Plan { schema: SCHEMA, seed, cells, order, search, counters: axes.counters, expected, checks })
+    Ok(Plan { schema: SCHEMA, seed, cells, order, search, counters: axes.counters, expected, checks, probes })
 }
 
 /// The axes of the spec, read and checked.
@@ -125,12 +160,13 @@ struct Axes {
     shield: shield::Asked,
     profile: profiling::Asked,
     network: Network,
+    faults: Vec<Fault>,
     cores: String,
     reps: u32,
 }
 
 impl Axes {
-    fn read(spec: &Spec, catalog: &Catalog, kind: Kind, problems: &mut Problems) -> Axes {
+    fn read(spec: &Spec, catalog: &Catalog, kind: &Kind, problems: &mut Problems) -> Axes {
         if spec.target.is_empty() {
             problems.0.push(
                 Problem::new("no target is named")
@@ -179,13 +215,15 @@ impl Axes {
         let counters = spec.counters.as_deref().map(|text| text.parse().map_err(|p: Problem| p.at("--counters")));
         let counters = problems.take(counters.transpose()).flatten().unwrap_or_default();
         let refusal = |cap| if sockets { corecurve_machine::network::refusal(cap) } else { None };
-        let network = network::decide(spec.network.as_deref(), spec.network_cap.as_deref(), refusal);
+        let faults = problems.take(faults::asked(spec)).unwrap_or_default();
+        let typed = faults::network(&faults, spec.network.as_deref(), spec.network_cap.as_deref());
+        let network = typed.and_then(|(kind, cap)| network::decide(kind, cap.as_deref(), refusal));
         let network = problems.take(network).unwrap_or_default();
         for target in &spec.target {
             problems.take(network::check(target, network));
         }
         let reps = spec.reps.unwrap_or(match (kind, spec.quick.unwrap_or(false)) {
-            (Kind::Sweep, false) => 3,
+            (Kind::Sweep, false) | (Kind::Probe(_), _) => 3,
             _ => 1,
         });
         Axes {
@@ -201,7 +239,8 @@ impl Axes {
             shield: problems.take(shield::asked(spec.shield.as_deref())).unwrap_or_default(),
             profile: problems.take(profiling::asked(spec.profile.as_deref())).unwrap_or_default(),
             network,
-            cores: spec.cores.clone().unwrap_or_else(|| if kind == Kind::Sweep { "pow2" } else { "1" }.to_owned()),
+            faults,
+            cores: spec.cores.clone().unwrap_or_else(|| if kind.is_sweep() { "pow2" } else { "1" }.to_owned()),
             reps,
         }
     }
@@ -251,7 +290,7 @@ fn suggestions(target: &str, workload: &str) -> Suggests {
     kind.map_or(Suggests::NOTHING, |kind| kind.suggests)
 }
 
-fn mode(kind: Kind, arrival: ArrivalKind, rate: Option<Rate>, rate_given: bool) -> Result<Mode, Problem> {
+fn mode(kind: &Kind, arrival: ArrivalKind, rate: Option<Rate>, rate_given: bool) -> Result<Mode, Problem> {
     match (kind, arrival.is_open()) {
         (Kind::Run, false) => Ok(Mode::Closed),
         (Kind::Run, true) => match rate {
@@ -418,7 +457,14 @@ fn cell_name(index: usize, cell: &Cell) -> String {
         name.trim_matches('-').to_owned()
     };
     let control = if cell.control { "-control" } else { "" };
-    format!("{index:02}-{}-{}-{}-{}{control}", safe(&cell.target), safe(&cell.workload), cell.placed.kind, cell.cores)
+    let probe = cell.probe.map_or(String::new(), |probe| format!("-probe-{probe}"));
+    format!(
+        "{index:02}-{}-{}-{}-{}{control}{probe}",
+        safe(&cell.target),
+        safe(&cell.workload),
+        cell.placed.kind,
+        cell.cores
+    )
 }
 
 /// Blocks that hold every cell once, each block shuffled: drift of the machine meets all cells alike.
@@ -433,7 +479,7 @@ fn shuffled(cells: usize, reps: u32, seed: u64) -> Vec<Turn> {
     order
 }
 
-fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> SearchSettings {
+fn search_settings(spec: &Spec, kind: &Kind, reps: u32, cells: &[Cell]) -> SearchSettings {
     let quick = spec.quick.unwrap_or(false);
     let real_turns = cells.iter().filter(|cell| !Catalog::is_virtual(&cell.target)).count() as u64 * u64::from(reps);
     let share = spec.budget.map(|budget| {
@@ -451,13 +497,13 @@ fn search_settings(spec: &Spec, kind: Kind, reps: u32, cells: &[Cell]) -> Search
     SearchSettings {
         width: if quick { 0.05 } else { 0.02 },
         budget,
-        window_min: fixed.unwrap_or(if kind == Kind::Run { Nanos::SECOND * 5 } else { shortest }),
-        window_max: fixed.unwrap_or(if kind == Kind::Run { Nanos::SECOND * 5 } else { longest }),
+        window_min: fixed.unwrap_or(if kind.is_run() { Nanos::SECOND * 5 } else { shortest }),
+        window_max: fixed.unwrap_or(if kind.is_run() { Nanos::SECOND * 5 } else { longest }),
         warmup: spec.warmup,
         warmup_max: (budget / 20).clamp(Nanos::MILLI * 200, Nanos::SECOND * 5),
         reps,
         rate_cap: None,
-        confirmations: if quick || kind == Kind::Run { 1 } else { 2 },
+        confirmations: if quick || kind.is_run() { 1 } else { 2 },
     }
 }
 
@@ -471,8 +517,9 @@ fn expected(cells: &[Cell], order: &[Turn], search: &SearchSettings, spec: &Spec
 }
 
 /// What is asked of the generator itself: nothing with `--quick`, or where it would take more than a tenth of the run.
-fn checks(cells: &[Cell], kind: Kind, spec: &Spec, searches: Nanos) -> Checks {
-    let quick = kind == Kind::Run || spec.quick.unwrap_or(false);
+fn checks(cells: &[Cell], kind: &Kind, spec: &Spec, searches: Nanos) -> Checks {
+    // A probe asks for a ratio of the same generator with itself.
+    let quick = matches!(kind, Kind::Run | Kind::Probe(_)) || spec.quick.unwrap_or(false);
     let capacity = if quick { Vec::new() } else { capacity::cells_to_measure(cells) };
     match capacity.is_empty() || capacity::expected(capacity.len()) * 10 > searches {
         true => Checks::default(),

@@ -1,6 +1,7 @@
 //! From typed words to a [`Spec`]: every value is read, every mistake collected.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::str::FromStr;
 
 use corecurve_core::problem::printable;
@@ -13,9 +14,17 @@ use crate::args::{MeasureArgs, SpecArgs};
 /// # Errors
 /// Everything that is wrong with file and flags, at once.
 pub fn spec(args: &MeasureArgs) -> Result<Spec, Problems> {
+    read(args.spec.as_deref(), &args.what)
+}
+
+/// The spec of a file, if there is one, under some flags.
+///
+/// # Errors
+/// Everything that is wrong with file and flags, at once.
+pub fn read(file: Option<&Path>, what: &SpecArgs) -> Result<Spec, Problems> {
     let mut problems = Problems::default();
-    let flags = flags(&args.what, &mut problems);
-    let base = match &args.spec {
+    let flags = flags(what, &mut problems);
+    let base = match file {
         None => Spec::default(),
         Some(path) => match read_spec(path) {
             Ok(base) => base,
@@ -28,7 +37,7 @@ pub fn spec(args: &MeasureArgs) -> Result<Spec, Problems> {
     problems.finish(flags.over(base))
 }
 
-fn read_spec(path: &std::path::Path) -> Result<Spec, Problems> {
+fn read_spec(path: &Path) -> Result<Spec, Problems> {
     let shown = printable(&path.to_string_lossy());
     let unreadable = |error: &dyn std::fmt::Display| {
         Problem::new(format!("cannot read spec `{shown}`: {error}"))
@@ -74,6 +83,7 @@ pub fn flags(args: &SpecArgs, problems: &mut Problems) -> Spec {
         profile: args.profile.clone(),
         network: args.network.clone(),
         network_cap: args.network_cap.clone(),
+        fault: args.fault.clone(),
         warmup: time(&args.warmup, "warmup", problems),
         window: time(&args.window, "window", problems),
         reps: whole(&args.reps, "reps", problems).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::arrival::ArrivalKind;
 use crate::collectors::Collectors;
+use crate::fault::Fault;
 use crate::network::Network;
 use crate::placement::Placed;
+use crate::probe::{ProbeKind, ProbeStep};
 use crate::slo::Slo;
 use crate::transport::TransportKind;
 use crate::units::{Nanos, Rate};
@@ -48,6 +50,9 @@ pub struct Plan {
     /// What is asked of the generator itself (nothing, in plans of before that was done).
     #[serde(default, skip_serializing_if = "Checks::is_empty")]
     pub checks: Checks,
+    /// The probes of a bottleneck that were asked for, those that cannot be done here included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeStep>,
 }
 
 /// What a run asks of the generator itself, so that its answers are known to be the target's.
@@ -113,6 +118,12 @@ pub struct Cell {
     /// What is known before anything is measured and must travel with every number of the cell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
+    /// What was made bad on purpose. Those of our own servers are in `target_settings` as well, which is how servers learn of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+    /// The probe of a bottleneck this cell is a step of; `None` for a cell of its own, and for the base of probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeKind>,
     /// A MAT search or a single rate.
     pub mode: Mode,
     /// The same target twice in one run: this is the second one, and their ratio is the noise floor.

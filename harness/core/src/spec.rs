@@ -65,6 +65,9 @@ pub struct Spec {
     /// What is counted beside each trial: `all`, `none` or names separated by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counters: Option<String>,
+    /// Faults put in on purpose: `mutex=50us`, `quota=0.5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fault: Vec<String>,
     /// Fixed warm-up instead of a detected one.
     #[serde(with = "time_text", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Nanos>,
@@ -159,6 +162,7 @@ impl Spec {
             "network",
             "network-cap",
             "counters",
+            "fault",
             "warmup",
             "window",
             "reps",
@@ -201,6 +205,7 @@ impl Spec {
             network: self.network.or(base.network),
             network_cap: self.network_cap.or(base.network_cap),
             counters: self.counters.or(base.counters),
+            fault: list(self.fault, base.fault),
             warmup: self.warmup.or(base.warmup),
             window: self.window.or(base.window),
             reps: self.reps.or(base.reps),
@@ -298,6 +303,7 @@ mod tests {
             network: Some("a".into()),
             network_cap: Some("a".into()),
             counters: Some("a".into()),
+            fault: vec!["a".into()],
             warmup: Some(Nanos::SECOND),
             window: Some(Nanos::SECOND),
             reps: Some(1),

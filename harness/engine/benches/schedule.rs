@@ -71,6 +71,7 @@ fn virtual_time(c: &mut Criterion) {
         link: None,
         counters: Collectors::default(),
         caveats: Vec::new(),
+        faults: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Search,
             load: Load::Open(Rate(OPERATIONS as f64)),

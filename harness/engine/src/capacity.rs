@@ -122,6 +122,7 @@ impl CapacityAsk<'_> {
             link: None,
             counters: Collectors::default(),
             caveats: cell.caveats.clone(),
+            faults: cell.faults.clone(),
             request: TrialRequest {
                 purpose: Purpose::Probe,
                 load: Load::Closed(self.depth()),
@@ -227,6 +228,8 @@ pub(crate) mod tests {
             transport: None,
             network: None,
             caveats: Vec::new(),
+            faults: Vec::new(),
+            probe: None,
             mode: Mode::Search,
             control: false,
         }

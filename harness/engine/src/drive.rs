@@ -11,6 +11,7 @@ use corecurve_core::{
 use corecurve_machine::Link;
 
 use crate::execute::Lab;
+use crate::faults::Injected;
 use crate::perturb::{self, Pair};
 use crate::profile;
 use crate::stop::StopFlag;
@@ -48,6 +49,8 @@ struct Course<'c> {
     trial: u32,
     restarts: u64,
     running: Option<Box<dyn Running>>,
+    /// Faults beside the running target.
+    injected: Option<Injected>,
     /// Where server and load live, if the cell's network is one of namespaces; the same for all its restarts.
     link: Option<Arc<Link>>,
 }
@@ -85,7 +88,8 @@ impl<W: Wire> Drive<'_, W> {
             return Err(Problem::new(format!("the plan has no cell {}", turn.cell)));
         };
         let attempt = self.store.attempt(turn);
-        let mut course = Course { cell, turn, attempt, trial: 0, restarts: 0, running: None, link: None };
+        let mut course =
+            Course { cell, turn, attempt, trial: 0, restarts: 0, running: None, injected: None, link: None };
         let answered = self.answer(&mut course);
         let stopped = self.stop_target(&mut course);
         let trials = course.trial;
@@ -204,14 +208,19 @@ impl<W: Wire> Drive<'_, W> {
             Some(link) => link.server.within(|| target.start(&start)).and_then(|started| started),
             None => target.start(&start),
         };
-        course.running = Some(started.map_err(Halt::Turn)?);
+        let running = course.running.insert(started.map_err(Halt::Turn)?);
         course.restarts += 1;
+        let injected = Injected::start(&course.cell.faults, &start.placed, running.as_ref(), &start.scratch);
+        course.injected = Some(injected.map_err(Halt::Turn)?);
         Ok(())
     }
 
     fn stop_target(&mut self, course: &mut Course<'_>) -> Result<(), Halt> {
         let Some(running) = course.running.take() else { return Ok(()) };
         let stats = running.stop().map_err(Halt::Turn);
+        if let Some(injected) = course.injected.take() {
+            injected.stop().map_err(Halt::Turn)?;
+        }
         self.store.clear_scratch();
         for note in stats?.notes {
             self.store.log(&format!("{}: {note}", course.cell.id));
@@ -244,7 +253,8 @@ impl<W: Wire> Drive<'_, W> {
         if self.stop.now() && record.invalid_reasons.iter().any(|reason| reason.rule == Rule::Interrupted) {
             return Err(Halt::Stop);
         }
-        let death = running.check().err();
+        let antagonists = course.injected.as_mut().map_or(Ok(()), Injected::check);
+        let death = running.check().and(antagonists).err();
         if let Some(problem) = &death {
             record.valid = false;
             if !record.invalid_reasons.iter().any(|reason| reason.rule == Rule::TargetAlive) {
@@ -307,6 +317,7 @@ fn setup(
         link: None,
         counters: plan.counters.clone(),
         caveats: cell.caveats.clone(),
+        faults: cell.faults.clone(),
         request,
         seed: mix(mix(plan.seed, u64::from(turn.rep)), u64::from(trial)),
         warmup: plan.search.warmup,

@@ -191,6 +191,8 @@ fn cell(number: usize, target: &str, mode: Mode) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode,
         control: false,
     }
@@ -219,6 +221,7 @@ fn plan(targets: &[&str], mode: Mode, reps: u32) -> Plan {
         expected: Nanos::ZERO,
         counters: Default::default(),
         checks: Default::default(),
+        probes: Vec::new(),
     }
 }
 

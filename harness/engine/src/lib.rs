@@ -5,6 +5,7 @@ pub mod child;
 mod client;
 pub mod drive;
 pub mod execute;
+pub mod faults;
 pub mod perturb;
 pub mod profile;
 pub mod recorder;

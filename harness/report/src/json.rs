@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use corecurve_analysis::findings::{Account, CellFinding, Curve, Findings, MatFinding, Verdict};
+use corecurve_analysis::findings::{Account, CellFinding, Curve, Elasticity, Findings, MatFinding, Verdict};
 use corecurve_analysis::models::FitReport;
 use corecurve_core::{Event, Nanos, Quantiles, SCHEMA, Slo, TrialRecord};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::exporter::Exporter;
 #[derive(Clone, Copy, Debug)]
 pub struct Document;
 
-/// Events as JSON lines: `run`, then every `capacity`, `trial`, `mat`, `fit`, `account` and `verdict`.
+/// Events as JSON lines: `run`, then every `capacity`, `trial`, `mat`, `fit`, `account`, `probe` and `verdict`.
 #[derive(Clone, Copy, Debug)]
 pub struct Events;
 
@@ -37,7 +37,7 @@ impl Exporter for Events {
     }
 }
 
-/// The events that end a run: `mat`, `fit`, `account` and `verdict`. The others were printed while it went on.
+/// The events that end a run: `mat`, `fit`, `account`, `probe` and `verdict`. The others were printed while it went on.
 ///
 /// # Errors
 /// Those of `out`.
@@ -52,6 +52,7 @@ pub fn summary(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
         .accounts
         .iter()
         .try_for_each(|account| line(out, &AccountEvent { event: "account", schema: SCHEMA, account }))?;
+    findings.elasticities.iter().try_for_each(|row| line(out, &probe_event(findings, row)))?;
     findings
         .verdicts
         .iter()
@@ -216,5 +217,29 @@ fn fit_event(curve: &Curve) -> impl Serialize + '_ {
         placement: &curve.series.placement,
         slo: curve.slo,
         fits: &curve.fits,
+    }
+}
+
+#[derive(Serialize)]
+struct ProbeEvent<'a> {
+    event: &'static str,
+    schema: u32,
+    target: &'a str,
+    workload: &'a str,
+    cores: usize,
+    #[serde(flatten)]
+    row: &'a Elasticity,
+}
+
+/// The `probe` event of a row, with the names of the base it was held against.
+pub fn probe_event<'a>(findings: &'a Findings, row: &'a Elasticity) -> impl Serialize + 'a {
+    let base = findings.cells.first();
+    ProbeEvent {
+        event: "probe",
+        schema: SCHEMA,
+        target: base.map_or("", |base| base.series.target.as_str()),
+        workload: base.map_or("", |base| base.series.workload.as_str()),
+        cores: base.map_or(0, |base| base.cell.cores),
+        row,
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod csv;
+mod elasticities;
 pub mod exporter;
 pub mod groups;
 pub mod html;

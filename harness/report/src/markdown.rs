@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use corecurve_analysis::findings::{Findings, Objectives};
 
+use crate::elasticities::COLUMNS;
 use crate::exporter::Exporter;
 use crate::groups::{Group, Row, any_shared_cores, groups};
 use crate::objectives::{at, limit_words, marks, names, sentences, title, value};
@@ -26,6 +27,7 @@ impl Exporter for Markdown {
         }
         findings.objectives.iter().try_for_each(|chart| objectives(chart, out))?;
         verdicts(findings, out)?;
+        elasticities(findings, out)?;
         shares(findings, out)?;
         losses(findings, out)?;
         profiles(findings, out)?;
@@ -130,6 +132,31 @@ fn objectives(chart: &Objectives, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "- {}", escaped(&sentence))?;
     }
     chart.notes.iter().try_for_each(|note| writeln!(out, "- Note: {}", escaped(&plain_long(note, 400))))
+}
+
+/// What the MAT did when one resource was changed.
+fn elasticities(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    let rows = &findings.elasticities;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nProbes: {}\n", escaped(&crate::elasticities::sentence(rows)))?;
+    writeln!(out, "| {} | change |\n|:--|:--|{}:--|", COLUMNS.join(" | "), "--:|".repeat(COLUMNS.len() - 2))?;
+    for row in rows {
+        let change = escaped(&crate::elasticities::change(row));
+        match &row.not_run {
+            None => {
+                let cells = crate::elasticities::cells(row).map(|text| escaped(&text));
+                writeln!(out, "| {} | {change} |", cells.join(" | "))?;
+            }
+            Some(why) => {
+                let empty = "— | ".repeat(COLUMNS.len() - 2);
+                let why = escaped(&plain_long(why, 300));
+                writeln!(out, "| {} | {} | {empty}not run: {why} |", row.probe, row.resource)?;
+            }
+        }
+    }
+    writeln!(out, "\n{}", escaped(crate::elasticities::LEGEND))
 }
 
 /// A line for each cell whose target told what its workers did; one for all whose target did not.

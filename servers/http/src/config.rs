@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::copies::{COPIES, PROCS};
 use crate::engine::Limits;
+use crate::faults::FAULT;
 use crate::runtime::procs::Launcher;
 
 /// Everything a server needs to start.
@@ -116,7 +117,8 @@ pub(crate) fn reads<T: FromStr<Err = Problem>>(text: &str) -> Result<(), Problem
 }
 
 /// The settings every architecture understands.
-pub const COMMON_SETTINGS: &[Setting] = &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, ROOT, COPIES, PROCS];
+pub const COMMON_SETTINGS: &[Setting] =
+    &[BACKLOG, IDLE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, ROOT, COPIES, PROCS, FAULT];
 
 /// Length of the accept queue.
 pub(crate) const BACKLOG: Setting = Setting {

@@ -21,6 +21,7 @@ pub mod config;
 mod copies;
 pub mod engine;
 pub mod factors;
+pub mod faults;
 pub mod handler;
 pub mod registry;
 pub mod runtime;

@@ -8,6 +8,7 @@ use corecurve_core::{Dealing, Problem, Seat};
 use crate::architectures as arch;
 use crate::config::{ServeConfig, Setting};
 use crate::factors::{AcceptPath, IoKind, QueueDiscipline, Scheduling};
+use crate::faults;
 use crate::runtime::RunningServer;
 use crate::runtime::listener::Port;
 use crate::runtime::setup::Setup;
@@ -105,6 +106,7 @@ pub fn check(config: &ServeConfig) -> Result<&'static Architecture, Problem> {
     let architecture = find(&config.architecture)?;
     config.check_settings(architecture.settings)?;
     config.effective_limits()?;
+    faults::list(config, architecture)?;
     Ok(architecture)
 }
 

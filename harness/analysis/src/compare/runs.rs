@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use corecurve_core::fault::FaultList;
 use corecurve_core::rng::mix;
 use corecurve_core::{Cell, CellId, MatRecord, SCHEMA, Settings, Slo};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::judge::{floor_at, judge, row};
 use super::spread::RESAMPLES;
 use super::types::{RatioRow, RunComparison, Verdict};
 use crate::findings::spreads::Spreads;
-use crate::findings::{CellFinding, Findings, MatFinding};
+use crate::findings::{CellFinding, Findings, MatFinding, SeriesKey};
 
 /// Facts of the environment that make a machine another machine.
 const HARDWARE: [&str; 8] =
@@ -140,6 +141,8 @@ fn difference(a: &CellFinding, mat: &MatFinding, b: &CellFinding, other: &MatFin
     field("requests per connection", count(x.requests_per_connection, "∞"), count(y.requests_per_connection, "∞"));
     // A run that says nothing is from before there was a choice.
     field("transport", x.transport.unwrap_or_default().to_string(), y.transport.unwrap_or_default().to_string());
+    let faults = |key: &SeriesKey| FaultList(key.faults.clone()).to_string();
+    field("faults", faults(x), faults(y));
     field("network", x.network.unwrap_or_default().to_string(), y.network.unwrap_or_default().to_string());
     field("shared cores", x.shared_cores.to_string(), y.shared_cores.to_string());
     (!words.is_empty()).then(|| format!("different question: {}", words.join(", ")))

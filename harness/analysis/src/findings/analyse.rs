@@ -10,6 +10,7 @@ use super::caveats::{run_caveats, struck_out};
 use super::cells::cell_findings;
 use super::crossings::objectives;
 use super::curves::curves;
+use super::elasticities::elasticities;
 use super::generator::held_against_capacity;
 use super::headline::headline;
 use super::loss::scaling_losses;
@@ -47,6 +48,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
     let objectives = objectives(&cells, laws, &spreads, noise_floor.as_ref(), mix(seed, 5));
     let profiles = profile_findings(&cells, &run.profiles);
     let losses = scaling_losses(&cells, &run.profiles, &profiles);
+    let elasticities = elasticities(&run.plan.probes, &cells, &spreads, mix(seed, 6));
     let mut findings = Findings {
         schema: SCHEMA,
         headline: String::new(),
@@ -70,6 +72,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         noise_floor,
         comparisons,
         objectives,
+        elasticities,
         capacities: run.capacities.clone(),
         shares,
         profiles,

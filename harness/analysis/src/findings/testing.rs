@@ -31,6 +31,8 @@ pub(crate) fn cell(id: &str, target: &str, cores: usize, control: bool) -> Cell 
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control,
     }
@@ -135,6 +137,7 @@ pub(crate) fn run(cells: Vec<Cell>, mats: Vec<MatRecord>) -> RunData {
         expected: Nanos::ZERO,
         counters: Default::default(),
         checks: Default::default(),
+        probes: Vec::new(),
     };
     RunData {
         dir: "results/made-up".to_owned(),

@@ -1,13 +1,15 @@
 //! [`Findings`]: everything a report may show, as plain data.
 
+use corecurve_core::fault::FaultPlace;
 use corecurve_core::{
-    ArrivalKind, CapacityRecord, Cell, CellId, MatKind, MatRecord, Nanos, Network, Plan, Purpose, Quantile, Quantiles,
-    Settings, Slo, TransportKind, TrialRecord,
+    ArrivalKind, CapacityRecord, Cell, CellId, Fault, MatKind, MatRecord, Nanos, Network, Plan, ProbeKind, Purpose,
+    Quantile, Quantiles, Settings, Slo, TransportKind, TrialRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::account::Account;
+use super::elasticities::Elasticity;
 use super::generator::Perturbation;
 use super::loss::ScalingLoss;
 use super::objectives::Objectives;
@@ -45,6 +47,9 @@ pub struct Findings {
     /// MAT against the objective, where a question was asked at several limits.
     #[serde(default)]
     pub objectives: Vec<Objectives>,
+    /// What came of each probe of a bottleneck, where `corecurve probe` asked.
+    #[serde(default)]
+    pub elasticities: Vec<Elasticity>,
     /// What the generator itself can do, where that was measured.
     #[serde(default)]
     pub capacities: Vec<CapacityRecord>,
@@ -178,6 +183,12 @@ pub struct SeriesKey {
     /// What lay between load and server; `None` where there are no sockets, or nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// What was made bad on purpose, apart from what the target's settings say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+    /// The probe of a bottleneck it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeKind>,
     /// Whether server and load share cores.
     pub shared_cores: bool,
 }
@@ -196,6 +207,8 @@ impl SeriesKey {
             requests_per_connection: cell.requests_per_connection,
             transport: cell.transport,
             network: cell.network,
+            faults: cell.faults.iter().filter(|fault| fault.place() != FaultPlace::Handler).cloned().collect(),
+            probe: cell.probe,
             shared_cores: cell.placed.shared,
         }
     }

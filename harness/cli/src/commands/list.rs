@@ -1,12 +1,13 @@
 //! `corecurve list`: what can be named.
 
-use corecurve_core::{PlacementKind, Problem};
+use corecurve_core::fault::{FAULTS, FaultKind};
+use corecurve_core::{PROBES, PlacementKind, ProbeRow, Problem};
 
 use crate::args::ListArgs;
 use crate::catalog::{Catalog, Listed};
 use crate::exit::{Exit, Failure};
 
-const KINDS: [&str; 4] = ["targets", "workloads", "placements", "specs"];
+const KINDS: [&str; 6] = ["targets", "workloads", "placements", "faults", "probes", "specs"];
 
 /// A factor whose longest value is longer than this gets no column.
 const WIDEST_FACTOR: usize = 40;
@@ -23,6 +24,8 @@ pub fn list(args: &ListArgs) -> Result<Exit, Failure> {
             "targets" => catalog.targets(),
             "workloads" => Catalog::workloads(),
             "placements" => placements(),
+            "faults" => faults(),
+            "probes" => probes(),
             _ => specs(),
         };
         if args.json {
@@ -51,6 +54,8 @@ fn print_rows(kind: &str, rows: &[Listed]) {
             ("suggests", row.suggests.clone()),
             ("exposes", row.exposes.join(", ")),
             ("not shown", row.not_shown.to_owned()),
+            ("seen", row.seen.to_owned()),
+            ("verdict", row.verdict.to_owned()),
         ];
         for (name, text) in details.iter().filter(|(_, text)| !text.is_empty()) {
             println!("    {:width$}    {name}: {text}", "");
@@ -99,6 +104,29 @@ fn placements() -> Vec<Listed> {
         ..Listed::default()
     };
     PlacementKind::ALL.into_iter().map(listed).collect()
+}
+
+fn faults() -> Vec<Listed> {
+    let listed = |kind: &FaultKind| Listed {
+        name: format!("{}={}", kind.name, kind.argument),
+        summary: format!("{} [default: {}]", kind.summary, kind.default),
+        group: kind.place.label(),
+        seen: kind.seen,
+        verdict: kind.verdict,
+        ..Listed::default()
+    };
+    FAULTS.iter().map(listed).collect()
+}
+
+fn probes() -> Vec<Listed> {
+    let listed = |row: &ProbeRow| Listed {
+        name: row.name.to_owned(),
+        summary: row.summary.to_owned(),
+        group: "what `corecurve probe` changes to see whether the MAT moves",
+        verdict: row.resource,
+        ..Listed::default()
+    };
+    PROBES.iter().map(listed).collect()
 }
 
 /// The example specs, which are part of the binary so that they can be shown anywhere.

@@ -14,7 +14,7 @@ use crate::{gate, runs, show, spec_args, turn};
 
 /// Measures what the arguments ask for.
 pub fn measure(args: &MeasureArgs, kind: Kind) -> Result<Exit, Failure> {
-    let outputs = Outputs::check(&args.output, kind)?;
+    let outputs = Outputs::check(&args.output, kind.clone())?;
     let gate = gate::Gate::check(args.gate.as_deref(), args.against.as_deref())?;
     let spec = spec_args::spec(args).map_err(Failure::wrong_use)?;
     let exit = measure_spec(&spec, kind, &args.output, &outputs)?;

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod doctor;
 pub mod list;
 pub mod measure;
+pub mod probe;
 pub mod report;
 pub mod resume;
 pub mod serve;

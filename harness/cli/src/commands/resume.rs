@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::conduct::{Outputs, conduct};
 use crate::exit::{Exit, Failure};
 use crate::plan::Kind;
+use crate::probe::Ask;
 use crate::{runs, turn};
 
 /// Continues a run.
@@ -28,6 +29,7 @@ pub fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
 /// Which command made a plan, as far as its output is concerned.
 pub fn kind_of(plan: &Plan) -> Kind {
     match plan.cells.as_slice() {
+        _ if !plan.probes.is_empty() => Kind::Probe(Ask::default()),
         [cell] if cell.mode != Mode::Search => Kind::Run,
         [_] => Kind::Mat,
         _ => Kind::Sweep,

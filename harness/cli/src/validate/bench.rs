@@ -165,6 +165,7 @@ impl Bench {
             link: None,
             counters: self.counters.clone(),
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

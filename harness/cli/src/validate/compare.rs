@@ -73,6 +73,8 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control,
     };
@@ -94,6 +96,7 @@ fn run(mean: &str, seed: u64) -> Result<Findings, Problem> {
         expected: Nanos::ZERO,
         counters: Default::default(),
         checks: Default::default(),
+        probes: Vec::new(),
     };
     Ok(analyse(&RunData {
         dir: String::new(),

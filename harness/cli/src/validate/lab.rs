@@ -85,6 +85,7 @@ impl Lab {
             link: None,
             counters: Collectors::default(),
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: request.clone(),
             seed: mix(self.seed, 1_000 + u64::from(self.trials)),
             warmup: None,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What the names of leaves begin with; the guardian's pid and a unique number follow.
-const PREFIX: &str = "corecurve-";
+pub(crate) const PREFIX: &str = "corecurve-";
 
 /// A leaf of the cgroup2 tree that holds a target and everything it starts.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Leaf {
 
 /// Removes leaves whose guardian is dead, as when guardian and harness were killed at once. One that still holds
 /// processes stays: nothing here proves whose they are.
-fn remove_abandoned(home: &Path) {
+pub(crate) fn remove_abandoned(home: &Path) {
     for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let guardian = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
@@ -74,7 +74,7 @@ pub(super) fn holds(path: &Path, pid: u32) -> bool {
 }
 
 /// Removes the group at `path` once it is empty; waits up to half a second for the kernel to finish with its dead.
-pub(super) fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     let deadline = Instant::now() + Duration::from_millis(500);
     while std::fs::remove_dir(path).is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound) {
         if Instant::now() > deadline {

@@ -17,6 +17,11 @@ mod guardian;
 mod job;
 mod spawn;
 
+/// Control groups that are made and removed.
+pub(crate) mod control_group {
+    pub(crate) use super::cgroup::{PREFIX, remove, remove_abandoned};
+}
+
 pub use guarded::{Ended, Guarded, GuardianExe};
 pub(crate) use guarded::{LaunchError, ended};
 pub use guardian::{guardian_main, is_guardian_call};

@@ -22,6 +22,8 @@ fn cell(id: &str) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control: false,
     }
@@ -48,6 +50,7 @@ fn plan() -> Plan {
         expected: Nanos::SECOND,
         counters: Default::default(),
         checks: Default::default(),
+        probes: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use corecurve_core::{
-    ArrivalKind, CellId, Collectors, Load, Nanos, Network, NetworkKind, Placed, Profile, Told, TransportKind,
+    ArrivalKind, CellId, Collectors, Fault, Load, Nanos, Network, NetworkKind, Placed, Profile, Told, TransportKind,
     TrialRecord, TrialRequest,
 };
 use corecurve_machine::Link;
@@ -44,6 +44,8 @@ pub struct TrialSetup {
     pub counters: Collectors,
     /// What the plan knows and must travel with the record.
     pub caveats: Vec<String>,
+    /// What was made bad on purpose; of these the load workers have `generator-sleep`.
+    pub faults: Vec<Fault>,
     /// Load, window and limits.
     pub request: TrialRequest,
     /// Seed of this trial's schedule and workload.
@@ -82,6 +84,14 @@ impl TrialSetup {
             (Load::Open(_), ArrivalKind::Closed(_)) => ArrivalKind::Poisson,
             (Load::Open(_), kind) => kind,
         }
+    }
+
+    /// How long load workers sleep now and then, if that was asked for.
+    pub fn generator_sleep(&self) -> Option<Nanos> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::GeneratorSleep(time) => Some(*time),
+            _ => None,
+        })
     }
 
     /// The schedule over so many load workers; `None` for a closed loop.
@@ -187,6 +197,7 @@ pub(crate) mod tests {
             link: None,
             counters: Collectors::default(),
             caveats: Vec::new(),
+            faults: Vec::new(),
             request: TrialRequest {
                 purpose: Purpose::Fixed,
                 load,

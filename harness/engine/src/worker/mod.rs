@@ -22,10 +22,12 @@
 mod agenda;
 mod busy;
 mod courtesy;
+mod lapse;
 
 pub(crate) use agenda::Agenda;
 pub(crate) use busy::Busy;
 use courtesy::Courtesy;
+use lapse::Lapse;
 
 use std::num::NonZeroU64;
 
@@ -119,6 +121,8 @@ pub(crate) struct LoadWorker<'a, W: Wire, T: Transport> {
     failed_connections: [u64; ErrorClass::ALL.len()],
     may_spin: bool,
     courtesy: Option<Courtesy>,
+    /// `None` unless the generator is to fail on purpose.
+    lapse: Option<Lapse>,
     sequence: u64,
     start: u64,
     /// The last reading of the clock.
@@ -153,6 +157,7 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
             failed_connections,
             may_spin: !setup.placed.shared,
             courtesy: Courtesy::towards_others(&setup.placed),
+            lapse: setup.generator_sleep().map(Lapse::new),
             sequence: 0,
             start: UNDECIDED,
             now: 0,
@@ -192,6 +197,9 @@ impl<'a, W: Wire, T: Transport> LoadWorker<'a, W, T> {
                 self.top_up();
             }
             self.handle(events);
+            if let Some(lapse) = &mut self.lapse {
+                lapse.take(self.now);
+            }
             self.let_others_run(if slept { self.now.saturating_sub(idle_from) } else { 0 });
             if events > 0 && !self.is_closed_loop() {
                 // The next round begins here: what was just done for these events is no part of it, should it be idle.

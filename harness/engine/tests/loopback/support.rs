@@ -284,6 +284,7 @@ pub fn setup(transport: TransportKind, load: Load, window_ms: u64) -> TrialSetup
         link: None,
         counters: Collectors::default(),
         caveats: Vec::new(),
+        faults: Vec::new(),
         request: TrialRequest {
             purpose: Purpose::Fixed,
             load,

@@ -38,6 +38,26 @@ pub fn throttling(root: &Path) -> Option<Throttling> {
     each.reduce(|a, b| Throttling { periods: a.periods + b.periods, throttled_ns: a.throttled_ns + b.throttled_ns })
 }
 
+/// The group that governs this process's CPU time, by the version of its interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CpuGroup {
+    /// A directory with `cpu.cfs_quota_us`.
+    One(PathBuf),
+    /// A directory of the unified hierarchy that has the controller `cpu`.
+    Two(PathBuf),
+}
+
+/// This process's own group, if one governs CPU time. `root` as for [`quota_cpus`].
+pub fn own_cpu_group(root: &Path) -> Option<CpuGroup> {
+    groups(root, "self").into_iter().find_map(|Group { version, path: dir }| match version {
+        Version::One => dir.join("cpu.cfs_quota_us").exists().then_some(CpuGroup::One(dir)),
+        Version::Two => {
+            let controllers = read_text(dir.join("cgroup.controllers")).ok()?;
+            controllers.split_whitespace().any(|name| name == "cpu").then_some(CpuGroup::Two(dir))
+        }
+    })
+}
+
 /// Reads `cpu.stat` of either version; `None` when it says nothing about throttling.
 pub fn parse_throttling(text: &str) -> Option<Throttling> {
     let value =
@@ -172,6 +192,23 @@ mod tests {
         ]);
         assert_eq!(quota_cpus(root.path()), Some(0.5));
         assert_eq!(throttling(root.path()), Some(Throttling { periods: 4, throttled_ns: 25_000 }));
+    }
+
+    #[test]
+    fn the_own_group_is_one_that_governs_cpu_time() {
+        let hybrid = recorded(&[
+            ("proc/self/cgroup", "2:cpu,cpuacct:/a\n0::/b\n"),
+            ("proc/self/mountinfo", &format!("{V2}31 23 0:28 / /cpu rw - cgroup cgroup rw,cpu,cpuacct\n")),
+            ("sys/fs/cgroup/b/cgroup.controllers", "hugetlb\n"),
+            ("cpu/a/cpu.cfs_quota_us", "-1\n"),
+        ]);
+        assert_eq!(own_cpu_group(hybrid.path()), Some(CpuGroup::One(hybrid.path().join("cpu/a"))));
+        let unified = recorded(&[
+            ("proc/self/cgroup", "0::/b\n"),
+            ("proc/self/mountinfo", V2),
+            ("sys/fs/cgroup/b/cgroup.controllers", "cpuset cpu io\n"),
+        ]);
+        assert_eq!(own_cpu_group(unified.path()), Some(CpuGroup::Two(unified.path().join("sys/fs/cgroup/b"))));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod account;
 mod answer;
 pub mod chart;
 mod column;
+mod elasticities;
 mod figure;
 mod fits;
 mod flame;
@@ -58,6 +59,7 @@ fn page(findings: &Findings) -> io::Result<Markup> {
     let profiles = profiles::profiles(findings).map(|body| ("profile", "Where the time goes", body));
     let first =
         [("load", "Latency against offered load", load), ("percentiles", "Percentiles", spectrum), ("why", "Why", why)];
+    let probed = elasticities::elasticities(findings).map(|body| ("probes", "Probes", body));
     let rest = [
         ("models", "Models", fits::fits(findings, &names)),
         ("trials", "Trial by trial", trials::trials(findings)),
@@ -67,6 +69,7 @@ fn page(findings: &Findings) -> io::Result<Markup> {
         .into_iter()
         .chain(objectives)
         .chain(first)
+        .chain(probed)
         .chain(profiles)
         .chain(rest)
         .collect();

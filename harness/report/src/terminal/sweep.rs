@@ -26,9 +26,7 @@ pub fn sweep(findings: &Findings, style: Style) -> String {
     out += &super::verdicts::verdicts(findings, style);
     out += &super::losses::losses(findings, style);
     out += &generator(findings, style);
-    out += &valid(findings, style);
-    out += &caveats(findings, style);
-    out + &foot(findings, style)
+    out + &ending(findings, style)
 }
 
 /// The answer of one search: the MAT in a line, its interval, how it came about, what was struck out.
@@ -39,7 +37,12 @@ pub fn mat(findings: &Findings, style: Style) -> String {
     }
     out += &super::verdicts::verdicts(findings, style);
     out += &generator(findings, style);
-    out += &valid(findings, style);
+    out + &ending(findings, style)
+}
+
+/// What ends every result: what was struck out, caveats, where the report is.
+pub(super) fn ending(findings: &Findings, style: Style) -> String {
+    let mut out = valid(findings, style);
     out += &caveats(findings, style);
     out + &foot(findings, style)
 }

@@ -235,6 +235,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         expected: Nanos(5_400_000_000_000),
         counters: Default::default(),
         checks: Default::default(),
+        probes: Vec::new(),
     };
     let curves = curves(&cells);
     let struck_out = struck_out(&cells);
@@ -269,6 +270,7 @@ fn run(slug: &str, cells: Vec<CellFinding>) -> Findings {
         noise_floor: None,
         comparisons: Vec::new(),
         objectives: Vec::new(),
+        elasticities: Vec::new(),
         capacities: Vec::new(),
         profiles: Vec::new(),
         losses: Vec::new(),
@@ -310,6 +312,8 @@ fn series(shape: Shape, cores: usize, control: bool, index: usize) -> Cell {
         transport: None,
         network: None,
         caveats: Vec::new(),
+        faults: Vec::new(),
+        probe: None,
         mode: Mode::Search,
         control,
     }

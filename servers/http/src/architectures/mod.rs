@@ -10,6 +10,7 @@ use corecurve_core::{CpuId, Nanos, Problem, Seat};
 
 use crate::config::ServeConfig;
 use crate::copies;
+use crate::faults::{self, Faults};
 use crate::handler::{Root, Site};
 use crate::registry::Architecture;
 use crate::runtime::listener::Port;
@@ -68,7 +69,10 @@ fn start_threads(
     let root = config.effective_root().as_deref().map(Root::open).transpose()?;
     let copies = part.map_or(used.len(), |part| part.of);
     let dealing = architecture.dealing(copies, used.iter().map(|seats| seats.len()).max().unwrap_or(0));
-    let site = Arc::new(Site::new(Stats::new(architecture.name, cpus).dealt(dealing).of_part(part), root));
+    let faults = faults::list(config, architecture)?;
+    faults::sleep_exactly(&faults);
+    let site = Site::new(Stats::new(architecture.name, cpus).dealt(dealing).of_part(part), root);
+    let site = Arc::new(site.with(Faults::of(&faults)?));
     let control = Arc::new(Control::default());
     let mut server = RunningServer::new(site.clone(), control.clone());
     let limits = config.effective_limits()?;

@@ -8,6 +8,7 @@ use super::files::Root;
 use super::{bytes, files, work};
 use crate::engine::reply::{DATE_OFFSET, DateText, TEXT, prepare};
 use crate::engine::{Handler, Head, Reply, Status};
+use crate::faults::Faults;
 use crate::runtime::stats::Stats;
 
 /// What all workers of a server share.
@@ -19,6 +20,8 @@ pub struct Site {
     pub root: Option<Root>,
     /// The id of the next `/work` request that brings none.
     pub next_id: AtomicU64,
+    /// What it does badly on purpose; `None` costs a branch.
+    pub faults: Option<Faults>,
     /// When it began: all its workers count their time-outs from here.
     pub began: Instant,
 }
@@ -26,7 +29,13 @@ pub struct Site {
 impl Site {
     /// A site with nothing counted yet.
     pub fn new(stats: Stats, root: Option<Root>) -> Site {
-        Site { stats, root, next_id: AtomicU64::new(0), began: Instant::now() }
+        Site { stats, root, next_id: AtomicU64::new(0), faults: None, began: Instant::now() }
+    }
+
+    /// The same with faults.
+    #[must_use]
+    pub fn with(self, faults: Option<Faults>) -> Site {
+        Site { faults, ..self }
     }
 }
 
@@ -84,7 +93,25 @@ impl App {
         reply.send(Status::OK, "application/json", body.as_bytes());
     }
 
-    fn answer_rest(&mut self, head: &Head<'_>, body: &[u8], reply: &mut Reply<'_>) {
+    /// As badly as was asked for; but whoever asks for counts does not ask for that.
+    #[cold]
+    fn answer_badly(&self, faults: &Faults, head: &Head<'_>, body: &[u8], reply: &mut Reply<'_>) {
+        match head.path {
+            "/stats" => self.answer_rest(head, body, reply),
+            _ => faults.around(self.worker, || self.answer_well(head, body, reply)),
+        }
+    }
+
+    #[inline]
+    fn answer_well(&self, head: &Head<'_>, body: &[u8], reply: &mut Reply<'_>) {
+        if head.path == "/plaintext" && head.method == "GET" && reply.is_plain() {
+            reply.send_prepared(&self.plaintext);
+        } else {
+            self.answer_rest(head, body, reply);
+        }
+    }
+
+    fn answer_rest(&self, head: &Head<'_>, body: &[u8], reply: &mut Reply<'_>) {
         match (head.path, head.method) {
             ("/echo", _) => reply.send(Status::OK, BINARY, body),
             ("*", _) => reply.send_with(Status::OK, "", &[("Allow", "GET, HEAD, OPTIONS")], b""),
@@ -116,10 +143,9 @@ impl Handler for App {
     #[inline]
     fn answer(&mut self, head: &Head<'_>, body: &[u8], reply: &mut Reply<'_>) {
         self.site.stats.worker(self.worker).count_request();
-        if head.path == "/plaintext" && head.method == "GET" && reply.is_plain() {
-            reply.send_prepared(&self.plaintext);
-        } else {
-            self.answer_rest(head, body, reply);
+        match &self.site.faults {
+            None => self.answer_well(head, body, reply),
+            Some(faults) => self.answer_badly(faults, head, body, reply),
         }
     }
 

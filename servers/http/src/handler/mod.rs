@@ -13,7 +13,7 @@ mod app;
 mod bytes;
 mod files;
 mod query;
-mod work;
+pub(crate) mod work;
 
 pub use app::{App, Site};
 pub use bytes::{MAX_BYTES, pattern_byte};

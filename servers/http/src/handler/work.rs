@@ -84,12 +84,13 @@ fn number(name: &str, value: &str) -> Result<u64, Problem> {
 }
 
 /// The monotonic clock: the same one for every process of the machine.
-fn now() -> Nanos {
+pub(crate) fn now() -> Nanos {
     let time = clock_gettime(ClockId::Monotonic);
     Nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-fn spin_until(deadline: Nanos) -> Nanos {
+/// Keeps the CPU busy; when it stopped.
+pub(crate) fn spin_until(deadline: Nanos) -> Nanos {
     loop {
         let time = now();
         if time >= deadline {
@@ -99,7 +100,7 @@ fn spin_until(deadline: Nanos) -> Nanos {
 }
 
 /// Blocks the thread and leaves its CPU to others.
-fn sleep_until(deadline: Nanos) -> Nanos {
+pub(crate) fn sleep_until(deadline: Nanos) -> Nanos {
     loop {
         let time = now();
         if time >= deadline {
