@@ -358,7 +358,7 @@ pub struct CompareArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Which checks [oracle, models, schedule, sim, account, compare, search, freeze, replay, expose, adherence, cost] [default: all]
+    /// Which checks [oracle, models, schedule, sim, account, compare, search, freeze, replay, expose, adherence, verdicts, cost] [default: all]
     #[arg(value_name = "CHECK")]
     pub checks: Vec<String>,
     /// Seeds per known-answer queue in `search`
@@ -367,6 +367,12 @@ pub struct ValidateArgs {
     /// Master seed
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: String,
+    /// Runs of each case in `verdicts`
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub runs: String,
+    /// Only this case of `verdicts`, e.g. mutex (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub case: Vec<String>,
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,

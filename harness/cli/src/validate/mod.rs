@@ -12,6 +12,7 @@ mod replay;
 mod search;
 mod sim;
 mod truth;
+mod verdicts;
 mod whole;
 
 use std::io::Write;
@@ -26,12 +27,16 @@ use crate::exit::{Exit, Failure};
 use crate::spec_args::whole_number;
 
 /// What a check is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// Seeds per known-answer queue.
     pub seeds: u64,
     /// Master seed.
     pub seed: u64,
+    /// Runs of each case of `verdicts`.
+    pub runs: u64,
+    /// Cases of `verdicts`; empty for all.
+    pub cases: Vec<String>,
 }
 
 /// A group of checks.
@@ -42,7 +47,7 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group {
@@ -74,6 +79,11 @@ const GROUPS: [Group; 12] = [
         about: "the schedule is kept at 70 % of what the generator can do",
         run: generator::adherence,
     },
+    Group {
+        name: "verdicts",
+        about: "each fault injected, and what the verdict calls it: the confusion matrix",
+        run: verdicts::verdicts,
+    },
     Group { name: "cost", about: "CPU of an open loop beside that of a closed one", run: generator::cost },
 ];
 
@@ -95,9 +105,11 @@ pub fn validate(args: &ValidateArgs) -> Result<Exit, Failure> {
             "e.g. `corecurve validate search`",
         ));
     }
+    let runs = problems.take(whole_number(&args.runs, "runs")).unwrap_or(1).clamp(1, 1_000);
+    problems.take(verdicts::known(&args.case));
     problems.finish(()).map_err(Failure::wrong_use)?;
 
-    let context = Context { seeds, seed };
+    let context = Context { seeds, seed, runs, cases: args.case.clone() };
     let mut all = true;
     let wanted = |group: &&Group| args.checks.is_empty() || args.checks.iter().any(|check| check == group.name);
     for group in GROUPS.iter().filter(wanted) {
