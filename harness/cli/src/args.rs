@@ -329,7 +329,7 @@ pub struct CompareArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Which checks [oracle, models, schedule, sim, compare, search, freeze, replay, expose, adherence, cost] [default: all]
+    /// Which checks [oracle, models, schedule, sim, compare, search, freeze, replay, expose, adherence, cost, overhead] [default: all]
     #[arg(value_name = "CHECK")]
     pub checks: Vec<String>,
     /// Seeds per known-answer queue in `search`

@@ -7,6 +7,7 @@ mod expose;
 mod freeze;
 mod generator;
 mod lab;
+mod overhead;
 mod replay;
 mod search;
 mod sim;
@@ -40,7 +41,7 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group {
@@ -72,6 +73,7 @@ const GROUPS: [Group; 11] = [
         run: generator::adherence,
     },
     Group { name: "cost", about: "CPU of an open loop beside that of a closed one", run: generator::cost },
+    Group { name: "overhead", about: "what counting costs, with and without in turns", run: overhead::overhead },
 ];
 
 /// Runs the chosen groups and prints their rows.
