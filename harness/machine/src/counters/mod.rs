@@ -52,9 +52,12 @@ trait Collector: Debug + Send {
 /// A collector ready to begin, or what it is missing.
 type Prepared = Result<Box<dyn Collector>, Missing>;
 
+/// Makes a collector ready.
+type Prepare = fn(&Subject<'_>) -> Prepared;
+
 /// In the order they begin: what is read last is read nearest to the window's ends. Packets of the link are counted within those
 /// of the CPUs, so that what arrives in between is in the CPUs' at least.
-const SOURCES: [(CollectorKind, fn(&Subject<'_>) -> Prepared); 8] = [
+const SOURCES: [(CollectorKind, Prepare); 8] = [
     (CollectorKind::Pressure, pressure::prepare),
     (CollectorKind::Quota, quota::prepare),
     (CollectorKind::AcceptQueue, accept_queue::prepare),
