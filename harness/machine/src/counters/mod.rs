@@ -1,4 +1,4 @@
-//! What the kernel and the processor count in a measured window: one [`Collector`] for each source, read at the window's two ends.
+//! What the kernel and the processor count in a measured window: one collector for each source, read at the window's two ends.
 //!
 //! [`Collecting::prepare`] does all that is slow (opening files, finding threads and listeners, asking for the processor's
 //! counters) before the window opens: the controller that reads may be on a load core. At the ends a collector only reads; texts
