@@ -358,7 +358,7 @@ pub struct CompareArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Which checks [oracle, models, schedule, sim, account, compare, search, freeze, replay, expose, adherence, verdicts, cost] [default: all]
+    /// Which checks [oracle, models, schedule, sim, account, compare, search, freeze, replay, expose, adherence, verdicts, cost, overhead] [default: all]
     #[arg(value_name = "CHECK")]
     pub checks: Vec<String>,
     /// Seeds per known-answer queue in `search`

@@ -68,9 +68,10 @@ impl Counters {
         self.cpus.iter().filter_map(CpuCounts::steal_share).reduce(f64::max)
     }
 
-    /// What the processor counted in all threads of the target; `None` if it was not counted in one of them that ran.
+    /// What the processor counted in all threads of the target. What a thread counts holds that of the threads it started
+    /// in the window, which have none of their own.
     pub fn threads_hardware(&self) -> Option<Hardware> {
-        sum(self.threads.iter().map(|thread| thread.hardware))
+        sum(self.threads.iter().filter(|thread| thread.hardware.is_some()).map(|thread| thread.hardware))
     }
 
     /// What the processor counted on the server's CPUs of a NUMA node, or on all of them.
@@ -134,7 +135,7 @@ pub struct ThreadCounts {
     /// Page faults that had to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub major_faults: Option<u64>,
-    /// What the processor counted while it ran.
+    /// What the processor counted while it ran, and while threads did that it started in the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
 }
@@ -366,8 +367,9 @@ mod tests {
         assert_eq!(counters.cpus_hardware(Some(NodeId(7))), None);
         assert_eq!(threads.per(8).unwrap().cycles, Some(50.0));
         assert_eq!(threads.per(0), None);
-        let unknown = Counters { threads: vec![thread(None), thread(Some(hardware(1.0, None)))], ..counters };
-        assert_eq!(unknown.threads_hardware(), None, "a sum that lacks a thread is no sum");
+        let late = Counters { threads: vec![thread(None), thread(Some(hardware(1.0, None)))], ..counters };
+        assert_eq!(late.threads_hardware().unwrap().cycles, Some(1.0), "the first is in the second's");
+        assert_eq!(Counters { threads: vec![thread(None)], ..late }.threads_hardware(), None);
         assert_eq!(Hardware::default().cycles_per_instruction(), None);
     }
 

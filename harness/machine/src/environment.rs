@@ -122,6 +122,18 @@ pub struct Environment {
     pub perf_event_paranoid: Fact<i64>,
     /// Whether the kernel offers hardware counters.
     pub pmu: Fact<bool>,
+    /// Whether this process may count and sample whatever `perf_event_paranoid` says (`CAP_PERFMON`).
+    #[serde(default)]
+    pub may_perf: Fact<bool>,
+    /// Whether the kernel's tracepoints can be read; unknown with the reason where not.
+    #[serde(default)]
+    pub tracepoints: Fact<bool>,
+    /// Whether `/proc/kallsyms` shows addresses to this process (`kernel.kptr_restrict`).
+    #[serde(default)]
+    pub kernel_symbols: Fact<bool>,
+    /// Whether threads have exact times (`schedstat`); unknown with the reason where not.
+    #[serde(default)]
+    pub schedstat: Fact<bool>,
     /// `kernel.io_uring_disabled`: 0 allowed, 1 privileged only, 2 never.
     pub io_uring_disabled: Fact<i64>,
     /// CPU quota of the control groups, in CPUs; `None` is none.
@@ -186,6 +198,10 @@ impl Environment {
             nofile_hard: nofile.hard,
             perf_event_paranoid: read_number("/proc/sys/kernel/perf_event_paranoid").into(),
             pmu: pmu(),
+            may_perf: may_perf(),
+            tracepoints: tracepoints(),
+            kernel_symbols: kernel_symbols(),
+            schedstat: read_text("/proc/thread-self/schedstat").map(|_| true).into(),
             io_uring_disabled: read_number("/proc/sys/kernel/io_uring_disabled").into(),
             quota_cpus: machine.quota_cpus,
             throttled_periods: throttling
@@ -326,6 +342,37 @@ pub(crate) fn pmu() -> Fact<bool> {
     };
     let is_core = |name: &str| matches!(name, "cpu" | "cpu_core" | "cpu_atom") || name.starts_with("armv");
     Fact::Known(entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_core)))
+}
+
+/// `CAP_PERFMON`, or `CAP_SYS_ADMIN` that had it before.
+fn may_perf() -> Fact<bool> {
+    const BITS: [u32; 2] = [38, 21];
+    let status = match read_text("/proc/thread-self/status") {
+        Ok(status) => status,
+        Err(reason) => return Fact::unknown(reason),
+    };
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    effective.map(|set| BITS.iter().any(|bit| set >> bit & 1 == 1)).ok_or_else(|| "no CapEff".to_owned()).into()
+}
+
+fn tracepoints() -> Fact<bool> {
+    let event = |mount: &str| read_text(format!("{mount}/events/sched/sched_switch/id"));
+    event("/sys/kernel/tracing")
+        .or_else(|first| event("/sys/kernel/debug/tracing").map_err(|_| first))
+        .map(|_| true)
+        .into()
+}
+
+fn kernel_symbols() -> Fact<bool> {
+    let file = match std::fs::File::open("/proc/kallsyms") {
+        Ok(file) => file,
+        Err(e) => return Fact::unknown(format!("/proc/kallsyms: {e}")),
+    };
+    // Per-CPU symbols at its beginning are near zero even where the rest is shown.
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(file)).map_while(Result::ok).take(1_000);
+    let addresses = lines.filter_map(|line| u64::from_str_radix(line.split(' ').next()?, 16).ok());
+    Fact::Known(addresses.max().unwrap_or(0) > 0)
 }
 
 fn steal_share() -> Fact<f64> {

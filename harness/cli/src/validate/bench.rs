@@ -146,6 +146,18 @@ impl Bench {
         self.run(&TrialSetup { transport, ..setup })
     }
 
+    /// A short one of many that are compared with each other.
+    pub fn brief(
+        &mut self,
+        arrival: ArrivalKind,
+        load: Load,
+        warmup: Nanos,
+        window: Nanos,
+    ) -> Result<TrialOutput, Problem> {
+        let setup = self.setup(arrival, load, window, &[]);
+        self.run(&TrialSetup { warmup: Some(warmup), ..setup })
+    }
+
     fn setup(&mut self, arrival: ArrivalKind, load: Load, window: Nanos, limits: &[Nanos]) -> TrialSetup {
         let trial = self.trials;
         self.trials += 1;

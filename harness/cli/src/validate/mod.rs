@@ -8,6 +8,7 @@ mod expose;
 mod freeze;
 mod generator;
 mod lab;
+mod overhead;
 mod replay;
 mod search;
 mod sim;
@@ -47,7 +48,7 @@ struct Group {
 }
 
 /// Every group, quick ones first.
-const GROUPS: [Group; 13] = [
+const GROUPS: &[Group] = &[
     Group { name: "oracle", about: "closed-form queues against published tables", run: truth::oracle },
     Group { name: "models", about: "scalability models against published data", run: truth::models },
     Group {
@@ -85,6 +86,7 @@ const GROUPS: [Group; 13] = [
         run: verdicts::verdicts,
     },
     Group { name: "cost", about: "CPU of an open loop beside that of a closed one", run: generator::cost },
+    Group { name: "overhead", about: "what counting costs, with and without in turns", run: overhead::overhead },
 ];
 
 /// Runs the chosen groups and prints their rows.
@@ -101,7 +103,7 @@ pub fn validate(args: &ValidateArgs) -> Result<Exit, Failure> {
         problems.0.push(Problem::unknown(
             "check",
             check,
-            GROUPS.map(|group| group.name),
+            GROUPS.iter().map(|group| group.name),
             "e.g. `corecurve validate search`",
         ));
     }

@@ -1,4 +1,4 @@
-//! What the kernel and the processor count in a measured window: one [`Collector`] for each source, read at the window's two ends.
+//! What the kernel and the processor count in a measured window: one collector for each source, read at the window's two ends.
 //!
 //! [`Collecting::prepare`] does all that is slow (opening files, finding threads and listeners, asking for the processor's
 //! counters) before the window opens: the controller that reads may be on a load core. At the ends a collector only reads; texts
@@ -52,9 +52,12 @@ trait Collector: Debug + Send {
 /// A collector ready to begin, or what it is missing.
 type Prepared = Result<Box<dyn Collector>, Missing>;
 
+/// Makes a collector ready.
+type Prepare = fn(&Subject<'_>) -> Prepared;
+
 /// In the order they begin: what is read last is read nearest to the window's ends. Packets of the link are counted within those
 /// of the CPUs, so that what arrives in between is in the CPUs' at least.
-const SOURCES: [(CollectorKind, fn(&Subject<'_>) -> Prepared); 8] = [
+const SOURCES: [(CollectorKind, Prepare); 8] = [
     (CollectorKind::Pressure, pressure::prepare),
     (CollectorKind::Quota, quota::prepare),
     (CollectorKind::AcceptQueue, accept_queue::prepare),

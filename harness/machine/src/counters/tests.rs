@@ -81,6 +81,21 @@ fn time_of_a_thread_that_ended_is_not_lost() {
 }
 
 #[test]
+fn time_of_a_thread_that_came_and_went_is_not_lost() {
+    let mut spent = Nanos::ZERO;
+    let counters = count(None, None, &Collectors([CollectorKind::Threads].into()), || {
+        let short = || {
+            spin(Duration::from_millis(40));
+            thread_cpu()
+        };
+        spent = std::thread::Builder::new().name("short".into()).spawn(short).unwrap().join().unwrap();
+    });
+    assert!(counters.threads.iter().all(|thread| thread.name != "short"));
+    let others = counters.processes.unwrap();
+    assert!(others.user_ns + others.system_ns >= spent, "{others:?} of {spent}");
+}
+
+#[test]
 fn a_full_accept_queue_and_its_overflows_are_seen() {
     let listener = listener(1);
     let address = listener.local_addr().unwrap();

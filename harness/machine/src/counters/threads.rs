@@ -16,6 +16,9 @@ const THREADS_READ_ONE_BY_ONE: usize = 64;
 /// Threads of all processes together that are read one by one, each with three open files.
 const THREADS_IN_ALL: usize = 256;
 
+/// Share of a process's time that may pass between the reading of its clock and those of its threads.
+const READING: f64 = 0.01;
+
 /// The name under which it is missing.
 const NAME: &str = "threads";
 
@@ -120,7 +123,8 @@ impl Process {
         };
         let (from, to) = (stat(self.stat.before())?, stat(self.stat.after())?);
         let whole = (to.user_ticks.saturating_sub(from.user_ticks), to.system_ticks.saturating_sub(from.system_ticks));
-        let mut rest = after - before;
+        let all = after - before;
+        let mut rest = all;
         let (mut user, mut system) = whole;
         let mut lost_some = self.threads.is_none() || self.room == 0;
         for thread in self.threads.into_iter().flatten() {
@@ -135,8 +139,9 @@ impl Process {
                 None => lost_some = true,
             }
         }
-        // If no thread is missing, what is left is what ran between the reading of the clock and that of a thread.
-        Ok(if lost_some { split(rest, user, system) } else { CpuSplit::default() })
+        // If no thread is missing, what is left is what ran between the reading of the clock and that of a thread. Threads that
+        // both began and ended in between are missed without a trace, but for their time.
+        Ok(if lost_some || rest > all.scale(READING) { split(rest, user, system) } else { CpuSplit::default() })
     }
 }
 

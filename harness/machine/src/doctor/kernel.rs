@@ -120,14 +120,17 @@ pub(super) fn counters(_: &Machine, environment: &Environment) -> Finding {
         (Fact::Known(false), _) => Finding::caveat(
             "counters",
             "this machine offers no hardware counters",
-            "no cycles, instructions or cache misses; verdicts rest on CPU time, probes and the kernel's own counters; nothing to do here",
+            "no cycles, instructions or cache misses; verdicts rest on CPU time, probes and the kernel's own counters; bare metal has \
+             them, and a virtual machine whose host passes its PMU through (QEMU: -cpu host,pmu=on)",
         ),
-        (_, Fact::Known(level)) if *level > PARANOID_LIMIT => Finding::error(
-            "counters",
-            format!("perf_event_paranoid = {level}"),
-            "no cycles, instructions or cache misses for unprivileged users",
-        )
-        .sysctl("kernel.perf_event_paranoid", "1"),
+        (_, Fact::Known(level)) if *level > PARANOID_LIMIT && environment.may_perf.known() != Some(&true) => {
+            Finding::error(
+                "counters",
+                format!("perf_event_paranoid = {level}"),
+                "no cycles, instructions or cache misses for unprivileged users",
+            )
+            .sysctl("kernel.perf_event_paranoid", "1")
+        }
         (Fact::Unknown { unknown }, _) | (_, Fact::Unknown { unknown }) => Finding::caveat(
             "counters",
             format!("unknown ({unknown})"),

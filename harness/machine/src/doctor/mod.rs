@@ -3,6 +3,7 @@
 //! The examination is a pure function of [`Machine`] and [`Environment`], so every finding is tested on machines
 //! that have the fault.
 
+mod attribution;
 mod cpu;
 mod host;
 mod kernel;
@@ -96,7 +97,7 @@ impl Finding {
 type Check = fn(&Machine, &Environment) -> Finding;
 
 /// Every check, in the order they are shown.
-const CHECKS: [Check; 24] = [
+const CHECKS: [Check; 28] = [
     cpu::cores,
     cpu::affinity,
     cpu::quota,
@@ -120,6 +121,10 @@ const CHECKS: [Check; 24] = [
     kernel::ports,
     kernel::accept_queue,
     kernel::counters,
+    attribution::perf_events,
+    attribution::tracepoints,
+    attribution::kernel_symbols,
+    attribution::schedstat,
     kernel::io_uring,
 ];
 
@@ -201,6 +206,10 @@ pub(crate) mod tests {
             nofile_hard: Some(1 << 20),
             perf_event_paranoid: Fact::Known(1),
             pmu: Fact::Known(true),
+            may_perf: Fact::Known(false),
+            tracepoints: Fact::Known(true),
+            kernel_symbols: Fact::Known(true),
+            schedstat: Fact::Known(true),
             io_uring_disabled: Fact::Known(0),
             quota_cpus: None,
             throttled_periods: Fact::Known(0),

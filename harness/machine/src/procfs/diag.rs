@@ -50,6 +50,8 @@ pub struct Queues {
 pub struct Diag {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    /// Families in which somebody listened when last asked: a connection has that of its listener.
+    families: Vec<u8>,
 }
 
 impl Diag {
@@ -64,7 +66,7 @@ impl Diag {
         let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG));
         let socket = socket.map_err(refused)?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(refused)?;
-        Ok(Diag { socket, buffer: vec![0; BUFFER] })
+        Ok(Diag { socket, buffer: vec![0; BUFFER], families: FAMILIES.into() })
     }
 
     /// Every listener on `port`. Cost: 10 to 20 µs.
@@ -72,25 +74,33 @@ impl Diag {
     /// # Errors
     /// The reason when the kernel does not answer.
     pub fn listeners(&mut self, port: u16) -> Result<Vec<Queues>, String> {
-        self.sockets(States::Listening, port)
+        let mut all = Vec::new();
+        self.families.clear();
+        for family in FAMILIES {
+            let found = self.sockets(family, States::Listening, port)?;
+            self.families.extend((!found.is_empty()).then_some(family));
+            all.extend(found);
+        }
+        Ok(all)
     }
 
-    /// Every open connection whose own port is `port`. Cost: about a microsecond for each, and the walk through the kernel's
-    /// table, up to a millisecond on a large machine.
+    /// Every open connection whose own port is `port`, of those families in which somebody listened when last asked.
+    /// Cost: about two microseconds for each, and a walk through the kernel's table, a millisecond or so.
     ///
     /// # Errors
     /// The reason when the kernel does not answer.
     pub fn connections(&mut self, port: u16) -> Result<Vec<Queues>, String> {
-        self.sockets(States::Readable, port)
+        let families = self.families.clone();
+        let each = families.into_iter().map(|family| self.sockets(family, States::Readable, port));
+        Ok(each.collect::<Result<Vec<_>, String>>()?.concat())
     }
 
-    fn sockets(&mut self, states: States, port: u16) -> Result<Vec<Queues>, String> {
+    fn sockets(&mut self, family: u8, states: States, port: u16) -> Result<Vec<Queues>, String> {
+        let failed = |error: io::Error| format!("sock_diag: {error}");
         let mut found = Vec::new();
-        for family in FAMILIES {
-            rustix::net::send(&self.socket, &request(family, states, port), SendFlags::empty())
-                .map_err(|error| format!("sock_diag: {error}"))?;
-            while !self.answer(port, &mut found).map_err(|error| format!("sock_diag: {error}"))? {}
-        }
+        let sent = rustix::net::send(&self.socket, &request(family, states, port), SendFlags::empty());
+        sent.map_err(|error| failed(error.into()))?;
+        while !self.answer(port, &mut found).map_err(failed)? {}
         Ok(found)
     }
 

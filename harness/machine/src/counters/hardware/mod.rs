@@ -95,6 +95,8 @@ impl Processor {
             match open(pmu, Scope::Thread(thread.1), &OF_THREADS, &mut absent) {
                 Ok(groups) => self.threads.push(Counted { of: *thread, groups }),
                 Err(refusal) => {
+                    // Some of the threads would pass for all of them.
+                    self.threads.clear();
                     self.missing.extend(refused(NAME, &refusal, "1"));
                     break;
                 }
@@ -104,6 +106,7 @@ impl Processor {
             match open(pmu, Scope::Cpu(*cpu), &OF_CPUS, &mut absent) {
                 Ok(groups) => self.cpus.push(Counted { of: *cpu, groups }),
                 Err(refusal) => {
+                    self.cpus.clear();
                     self.missing.extend(refused(OF_CPUS_NAME, &refusal, "0"));
                     break;
                 }
