@@ -38,7 +38,7 @@ pub(super) fn profiles(findings: &Findings) -> Option<Markup> {
             }
         }
         h3 { "Profiles" }
-        @for (at, profile) in findings.profiles.iter().enumerate() { (cell(profile, at < DRAWN)) }
+        @for (at, profile) in findings.profiles.iter().enumerate() { (cell(profile, at)) }
         p .note { "The same stacks as text for other tools: " code { "profile/*.folded" } " in the run directory." }
     })
 }
@@ -64,10 +64,11 @@ fn loss_table(loss: &ScalingLoss) -> Markup {
     }
 }
 
-fn cell(profile: &ProfileFinding, drawn: bool) -> Markup {
+fn cell(profile: &ProfileFinding, at: usize) -> Markup {
+    let drawn = at < DRAWN;
     let about = format!("Flame graph: {} on {}", profile.label, count(profile.cores, "core", "cores"));
     html! {
-        details {
+        details open[at == 0] {
             summary { (plain(&profile.label)) " · " (count(profile.cores, "core", "cores")) " " small { (summary(profile)) } }
             @if drawn && !profile.flame.frames.is_empty() {
                 p .keys { "Blue: user code, other tint: the kernel. Frames below " (format!("{:.1}", profile.flame.smallest_share * 100.0)) " % are folded. Click a frame to look inside, the outermost to come back." }
