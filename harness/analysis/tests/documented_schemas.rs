@@ -10,9 +10,9 @@ use corecurve_analysis::findings::analyse;
 use corecurve_core::{
     AcceptQueue, Adherence, ArrivalKind, BitRate, CapacityRecord, Cell, CellId, CollectorCost, Counters, Counts,
     CpuCounts, CpuId, CpuSplit, Dealing, ErrorClass, Event, Hardware, Interval, LimitCount, LinkBytes, Mat, MatKind,
-    MatRecord, Missing, Mode, Nanos, Network, NetworkKind, NetworkRecord, Placed, Plan, Purpose, Quantile, Quantiles,
-    Quota, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat, Shares, Side, Slo, ThreadCounts, TrialRecord,
-    Turn, Unread, WorkerShare, WorkerShares,
+    MatRecord, Missing, Mode, Nanos, Network, NetworkKind, NetworkRecord, PROBES, Placed, Plan, ProbeAmount, ProbeKind,
+    ProbeStep, Purpose, Quantile, Quantiles, Quota, Reason, Replay, Rule, SCHEMA, Saturated, SearchSettings, Seat,
+    Shares, Side, Slo, ThreadCounts, TrialRecord, Turn, Unread, WorkerShare, WorkerShares,
 };
 use serde_json::{Map, Value, json};
 
@@ -137,6 +137,7 @@ fn documented(name: &str, sample: &Value) {
             "counters",
             "load_cpu_s",
             "adherence",
+            "cpu_per_request_ns",
             "transport",
             "network",
             "slug",
@@ -412,6 +413,33 @@ fn fits_and_verdicts_are_documented() {
     documented("fit", &event);
     assert!(findings.comparisons[0].ratio.is_some());
     documented("verdict", &serde_json::to_value(&findings.comparisons[0]).unwrap());
+}
+
+#[test]
+fn probes_are_documented() {
+    let mut data = run();
+    let changed = data.plan.cells[1].id.clone();
+    data.plan.probes = [ProbeKind::Cpu, ProbeKind::Link]
+        .map(|probe| ProbeStep {
+            probe,
+            change: "a change".to_owned(),
+            cell: (probe == ProbeKind::Cpu).then(|| changed.clone()),
+            amount: ProbeAmount::AddedCpu(Nanos::MICRO),
+            not_run: (probe == ProbeKind::Link).then(|| "no link".to_owned()),
+        })
+        .into();
+    let findings = analyse(&data);
+    assert!(findings.elasticities[0].elasticity.is_some() && findings.elasticities[1].not_run.is_some());
+    for row in &findings.elasticities {
+        let mut event = serde_json::to_value(row).unwrap();
+        let own = json!({ "event": "probe", "schema": SCHEMA, "target": "a", "workload": "plaintext", "cores": 1 });
+        event.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        documented("probe", &event);
+    }
+    for row in PROBES {
+        let known = schema("probe")["properties"]["probe"]["enum"].clone();
+        assert!(known.as_array().unwrap().contains(&json!(row.name)), "{} is not documented", row.name);
+    }
 }
 
 #[test]

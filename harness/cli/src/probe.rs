@@ -313,7 +313,7 @@ mod tests {
         plan.probes.iter().find(|step| step.probe == kind).unwrap()
     }
 
-    fn cell<'a>(plan: &'a Plan, kind: ProbeKind) -> &'a Cell {
+    fn cell(plan: &Plan, kind: ProbeKind) -> &Cell {
         let id = step(plan, kind).cell.clone().unwrap();
         plan.cells.iter().find(|cell| cell.id == id).unwrap()
     }
