@@ -48,6 +48,8 @@ struct Course<'c> {
     attempt: u32,
     trial: u32,
     restarts: u64,
+    /// The highest rate of correct completions so far, per second.
+    carried: f64,
     running: Option<Box<dyn Running>>,
     /// Faults beside the running target.
     injected: Option<Injected>,
@@ -88,8 +90,17 @@ impl<W: Wire> Drive<'_, W> {
             return Err(Problem::new(format!("the plan has no cell {}", turn.cell)));
         };
         let attempt = self.store.attempt(turn);
-        let mut course =
-            Course { cell, turn, attempt, trial: 0, restarts: 0, running: None, injected: None, link: None };
+        let mut course = Course {
+            cell,
+            turn,
+            attempt,
+            trial: 0,
+            restarts: 0,
+            carried: 0.0,
+            running: None,
+            injected: None,
+            link: None,
+        };
         let answered = self.answer(&mut course);
         let stopped = self.stop_target(&mut course);
         let trials = course.trial;
@@ -129,6 +140,7 @@ impl<W: Wire> Drive<'_, W> {
                     }
                     self.start_target(course, target.as_ref())?;
                     let record = self.trial(course, cell, request, workload.as_ref())?;
+                    course.carried = course.carried.max(record.achieved_per_s);
                     search.observe(&record);
                 }
             }
@@ -172,7 +184,7 @@ impl<W: Wire> Drive<'_, W> {
         if !self.plan.checks.profile || course.turn.rep > 0 || cell.control || !processes {
             return Ok(());
         }
-        let Some(request) = profile::request(cell, &self.plan.search, mats) else { return Ok(()) };
+        let Some(request) = profile::request(cell, &self.plan.search, mats, course.carried) else { return Ok(()) };
         if self.stop.requested() {
             return Err(Halt::Stop);
         }

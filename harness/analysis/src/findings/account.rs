@@ -10,7 +10,7 @@ use corecurve_core::{CellId, Hardware, Slo, TrialRecord};
 use serde::{Deserialize, Serialize};
 
 use super::shares::nearest;
-use super::types::{CellFinding, Curve, MatFinding};
+use super::types::{CellFinding, MatFinding};
 use super::usage::Usage;
 
 /// Half of a 95 % normal interval, in standard errors.
@@ -98,19 +98,26 @@ impl Part {
     }
 }
 
-/// The accounts of every curve with more than one usable point.
-pub(super) fn accounts(cells: &[CellFinding], curves: &[Curve]) -> Vec<Account> {
-    curves.iter().flat_map(|curve| of_curve(cells, curve)).collect()
+/// The accounts of every series with more than one usable MAT at an objective.
+pub(super) fn accounts(cells: &[CellFinding]) -> Vec<Account> {
+    let mut firsts: Vec<(&CellFinding, Slo)> = Vec::new();
+    for cell in cells.iter().filter(|cell| !cell.cell.control) {
+        for mat in &cell.mats {
+            let known = |(first, slo): &(&CellFinding, Slo)| *slo == mat.slo && first.series.scales_with(&cell.series);
+            if !firsts.iter().any(known) {
+                firsts.push((cell, mat.slo));
+            }
+        }
+    }
+    firsts.into_iter().flat_map(|(first, slo)| of_series(cells, first, slo)).collect()
 }
 
-fn of_curve(cells: &[CellFinding], curve: &Curve) -> Vec<Account> {
-    let find = |id: &CellId| cells.iter().find(|cell| cell.cell.id == *id);
-    let usable = curve.points.iter().filter(|point| point.valid);
-    let mut measured: Vec<Measured<'_>> =
-        usable.filter_map(|point| Measured::of(find(&point.cell)?, curve.slo)).collect();
+fn of_series(cells: &[CellFinding], first: &CellFinding, slo: Slo) -> Vec<Account> {
+    let members = cells.iter().filter(|cell| !cell.cell.control && cell.series.scales_with(&first.series));
+    let mut measured: Vec<Measured<'_>> = members.filter_map(|cell| Measured::of(cell, slo)).collect();
     measured.sort_by_key(|found| found.cell.cell.cores);
     let Some((base, rest)) = measured.split_first() else { return Vec::new() };
-    rest.iter().map(|found| account(curve, base, found)).collect()
+    rest.iter().map(|found| account(slo, base, found)).collect()
 }
 
 /// A cell at its MAT.
@@ -124,7 +131,7 @@ struct Measured<'a> {
 
 impl<'a> Measured<'a> {
     fn of(cell: &'a CellFinding, slo: Slo) -> Option<Measured<'a>> {
-        let mat = cell.mats.iter().find(|mat| mat.slo == slo)?;
+        let mat = cell.mats.iter().find(|mat| mat.slo == slo && mat.valid)?;
         let trial = nearest(&cell.trials, mat)?;
         let usage = Usage::of(trial, cell.cell.cores).filter(|usage| usage.mean > 0.0)?;
         Some(Measured { cell, mat, mat_per_s: mat.mat_per_s?, trial, usage })
@@ -151,7 +158,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-fn account(curve: &Curve, base: &Measured<'_>, found: &Measured<'_>) -> Account {
+fn account(slo: Slo, base: &Measured<'_>, found: &Measured<'_>) -> Account {
     let (a, b) = (&base.usage, &found.usage);
     let relative = |usage: &Usage| usage.error / usage.mean;
     let tick_error = Z95 * relative(a).hypot(relative(b));
@@ -171,8 +178,8 @@ fn account(curve: &Curve, base: &Measured<'_>, found: &Measured<'_>) -> Account 
     let error = Z95 * base.mat_error().hypot(found.mat_error()) + tried + 1e-9;
     Account {
         cell: found.cell.cell.id.clone(),
-        label: curve.label.clone(),
-        slo: curve.slo,
+        label: found.cell.label.clone(),
+        slo,
         cores: found.cell.cell.cores,
         base_cores: base.cell.cell.cores,
         usage: [*a, *b],

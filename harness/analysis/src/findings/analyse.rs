@@ -65,7 +65,7 @@ pub fn analyse_with_laws(run: &RunData, laws: &BTreeMap<CellId, QueueLaw>) -> Fi
         plan: run.plan.clone(),
         progress: Progress { finished: run.finished.len(), planned: run.plan.order.len() },
         struck_out: struck_out(&cells),
-        accounts: accounts(&cells, &curves),
+        accounts: accounts(&cells),
         verdicts: verdicts(&cells, run, &profiles, laws),
         cells,
         curves,

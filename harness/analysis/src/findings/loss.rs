@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::flame::{Flame, flame, sample_weight};
 use super::frames::{call_site, is_machinery};
 use super::profiles::{Count, ProfileFinding, WaitCost, function_counts};
-use super::types::CellFinding;
+use super::types::{CellFinding, SeriesKey};
 use crate::stats::{clopper_pearson_lower, normal_quantile};
 
 /// Chance of claiming anything of two profiles of the same thing.
@@ -115,11 +115,11 @@ pub(super) fn scaling_losses(
     let mut losses = Vec::new();
     let mut seen = Vec::new();
     for first in cells.iter().filter(|cell| !cell.cell.control) {
-        if seen.contains(&&first.series) {
+        if seen.iter().any(|series: &&SeriesKey| series.scales_with(&first.series)) {
             continue;
         }
         seen.push(&first.series);
-        let members = cells.iter().filter(|cell| !cell.cell.control && cell.series == first.series);
+        let members = cells.iter().filter(|cell| !cell.cell.control && cell.series.scales_with(&first.series));
         let mut members: Vec<_> = members.filter_map(of).collect();
         members.sort_by_key(|(cores, ..)| *cores);
         let mut members = members.into_iter();

@@ -213,6 +213,12 @@ impl SeriesKey {
         }
     }
 
+    /// Whether both are the same target under the same question on different numbers of cores, so that cost and efficiency of one
+    /// may be held against the other's. On a small machine the larger of the two may share the load's cores, which it then says.
+    pub fn scales_with(&self, other: &SeriesKey) -> bool {
+        SeriesKey { shared_cores: other.shared_cores, ..self.clone() } == *other
+    }
+
     /// Whether it was computed in virtual time and not measured.
     pub fn is_simulated(&self) -> bool {
         self.target.starts_with("sim:")

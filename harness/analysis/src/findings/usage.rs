@@ -15,7 +15,9 @@ pub struct Usage {
     pub mean: f64,
     /// Busy share of the busiest.
     pub max: f64,
-    /// Standard error of both: what is known by ticks is a sample.
+    /// Busy share of the busiest server CPU with everything on it, load and other programs included: whether there was time left.
+    pub full: f64,
+    /// Standard error of these: what is known by ticks is a sample.
     pub error: f64,
     /// CPU time of a request by what it was spent on; `None` where only the utilisation is known.
     pub per_request: Option<PerRequest>,
@@ -62,7 +64,7 @@ impl Usage {
         let counted = trial.counters.as_ref().and_then(|counters| of_counters(trial, counters));
         counted.or_else(|| {
             let mean = trial.utilisation?;
-            Some(Usage { cpus: cpus.max(1), mean, max: mean, ..Usage::default() })
+            Some(Usage { cpus: cpus.max(1), mean, max: mean, full: mean, ..Usage::default() })
         })
     }
 }
@@ -107,6 +109,7 @@ fn of_cpus(trial: &TrialRecord, counters: &Counters, server: &[&CpuCounts]) -> O
         cpus: server.len(),
         mean,
         max,
+        full: max,
         error: (mean * (1.0 - mean)).max(0.0).sqrt() / (ticks * n).sqrt(),
         per_request,
         foreign: foreign.map(|foreign| foreign / (span * n).max(f64::MIN_POSITIVE)),
@@ -117,7 +120,8 @@ fn of_cpus(trial: &TrialRecord, counters: &Counters, server: &[&CpuCounts]) -> O
 fn of_threads(trial: &TrialRecord, counters: &Counters) -> Option<Usage> {
     let span = seconds(counters.span_ns);
     let total = target_s(counters)?;
-    let cpus: Vec<_> = counters.cpus.iter().filter(|cpu| cpu.side != Side::Load).map(|cpu| cpu.cpu).collect();
+    let shared: Vec<&CpuCounts> = counters.cpus.iter().filter(|cpu| cpu.side != Side::Load).collect();
+    let cpus: Vec<_> = shared.iter().map(|cpu| cpu.cpu).collect();
     let n = cpus.len().max(1);
     let on = |cpu| counters.threads.iter().filter(|t| t.cpu == Some(cpu)).map(|t| seconds(t.cpu_ns)).sum::<f64>();
     let mean = total / (span * n as f64);
@@ -138,8 +142,9 @@ fn of_threads(trial: &TrialRecord, counters: &Counters) -> Option<Usage> {
         foreign_ns: 0.0,
         error: 0.5 / (total / TICK_S).max(1.0).sqrt(),
     });
+    let full = shared.iter().map(|cpu| busy_s(cpu) / all_s(cpu).max(f64::MIN_POSITIVE)).fold(max, f64::max);
     // The time itself is exact here; only where it was spent is sampled.
-    Some(Usage { cpus: n, mean, max, error: 0.0, per_request, foreign: None })
+    Some(Usage { cpus: n, mean, max, full, error: 0.0, per_request, foreign: None })
 }
 
 /// CPU time of the target's threads, seconds.

@@ -28,9 +28,9 @@ impl<'a> Point<'a> {
         self.trial.counters.as_ref()
     }
 
-    /// Busy share of the busiest server core.
+    /// Busy share of the busiest server core, with everything on it.
     pub fn busiest(&self) -> Option<f64> {
-        self.usage.map(|usage| usage.max)
+        self.usage.map(|usage| usage.full)
     }
 
     pub fn per_request(&self, of: impl Fn(&Counters) -> Option<u64>) -> Option<f64> {
@@ -146,9 +146,15 @@ impl<'a> Evidence<'a> {
         points.into_iter().flatten().filter_map(|point| point.busiest()).reduce(f64::max)
     }
 
-    /// Whether a core was left with time to spare when the target was pushed beyond its MAT.
+    /// How the search ended.
     pub fn mat_kind(&self) -> Option<MatKind> {
         self.mat.and_then(|mat| mat.kind)
+    }
+
+    /// Whether the kernel dropped connections for a full accept queue.
+    pub fn overflowed(&self) -> bool {
+        let points = [Some(self.at), self.beyond, Some(self.fastest)];
+        points.into_iter().flatten().any(|point| point.network("TcpExt.ListenOverflows").is_some_and(|n| n > 0))
     }
 
     /// Requests served at once where the rate was highest, by Little's law with the time one takes alone.
@@ -197,14 +203,17 @@ fn profile_of<'a>(cell: &CellFinding, profiles: &'a [ProfileFinding]) -> Option<
 
 /// The cell with the fewest cores of the same series, if this is not it.
 fn base<'a>(cell: &CellFinding, slo: Option<Slo>, around: &Surroundings<'a>) -> Option<Base<'a>> {
-    let fewer = around
-        .cells
-        .iter()
-        .filter(|other| other.series == cell.series && !other.cell.control && other.cell.cores < cell.cell.cores);
+    let fewer = around.cells.iter().filter(|other| {
+        other.series.scales_with(&cell.series) && !other.cell.control && other.cell.cores < cell.cell.cores
+    });
     let base = fewer.min_by_key(|other| other.cell.cores)?;
     let mat = base.mats.iter().find(|mat| Some(mat.slo) == slo)?;
-    let own = base.trials.iter().filter(|trial| matches!(trial.purpose, Purpose::Search | Purpose::Confirm));
-    let at = Point::of(base, below(own, mat.mat_per_s?)?);
+    let own = || base.trials.iter().filter(|trial| matches!(trial.purpose, Purpose::Search | Purpose::Confirm));
+    let at = match mat.mat_per_s.and_then(|rate| below(own(), rate)) {
+        Some(trial) => trial,
+        None => fastest(own())?,
+    };
+    let at = Point::of(base, at);
     Some(Base { at, profile: profile_of(base, around.profiles) })
 }
 

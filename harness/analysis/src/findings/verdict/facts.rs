@@ -51,7 +51,7 @@ impl Facts {
 
 /// A share of one.
 pub(super) fn percent(share: f64) -> String {
-    match share * 100.0 {
+    match share * 100.0 + 0.0 {
         small if small.abs() < 9.95 => format!("{small:.1} %"),
         large => format!("{large:.0} %"),
     }

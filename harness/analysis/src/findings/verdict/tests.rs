@@ -239,6 +239,7 @@ fn profiled(frames: &[&str], wait_s: f64) -> Cause {
         cell: run.plan.cells[0].id.clone(),
         cores: 1,
         requests: 1000,
+        traced_requests: 1000,
         cpu_ns: ns(0.2),
         samples: 100,
         frequency_hz: 500,

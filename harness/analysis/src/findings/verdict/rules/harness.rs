@@ -7,16 +7,16 @@ use super::super::facts::{Facts, percent};
 use super::super::thresholds::{FOREIGN, STRUCK};
 use super::super::types::{Cause, Ruling};
 use crate::findings::generator::NEAR;
+use crate::findings::usage::Usage;
 
 /// Reasons for which trials are struck out that are the generator's fault.
-const GENERATORS: [Rule; 7] = [
+const GENERATORS: [Rule; 6] = [
     Rule::ScheduleAdherence,
     Rule::SentRate,
     Rule::GeneratorBusy,
     Rule::ClientShare,
     Rule::LocalResources,
     Rule::HarnessFault,
-    Rule::Connections,
 ];
 /// And those that are the machine's.
 const HOSTS: [Rule; 6] = [Rule::Steal, Rule::Throttled, Rule::Paused, Rule::Clock, Rule::Pinning, Rule::Receiving];
@@ -25,13 +25,24 @@ const HOSTS: [Rule; 6] = [Rule::Steal, Rule::Throttled, Rule::Paused, Rule::Cloc
 pub(super) fn generator(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
     let kind = evidence.mat_kind();
-    let gave_out = matches!(kind, Some(MatKind::GeneratorLimited | MatKind::ConnectionLimited));
+    // Connections are also missing because the target does not accept them: that is its own fault.
+    let gave_out = match kind {
+        Some(MatKind::GeneratorLimited) => true,
+        Some(MatKind::ConnectionLimited) => !evidence.overflowed(),
+        _ => false,
+    };
     let said = kind.map_or("no search", MatKind::name);
-    let gave_out = facts.is("how the search ended", said, "generator-limited or connection-limited", gave_out);
+    let gave_out = facts.is(
+        "how the search ended",
+        said,
+        "generator-limited, or connection-limited though all were accepted",
+        gave_out,
+    );
     let near = facts.at_least("MAT as a share of what the generator can offer", evidence.of_capacity, NEAR, percent);
     let struck = facts.at_least(
         "trials near the answer struck out for the generator's own lateness",
-        struck(evidence, &GENERATORS),
+        // A connection that the target does not accept in time is late for its sake.
+        struck(evidence, &GENERATORS).filter(|_| !evidence.overflowed()),
         STRUCK,
         percent,
     );
@@ -51,13 +62,18 @@ pub(super) fn host(evidence: &Evidence<'_>) -> Ruling {
         percent,
     );
     let points = [Some(evidence.at), evidence.beyond];
-    let foreign = points.into_iter().flatten().filter_map(|point| point.usage?.foreign).reduce(f64::min);
+    let foreign = points.into_iter().flatten().filter_map(|point| certainly_foreign(point.usage?)).reduce(f64::min);
     let foreign = facts.at_least("share of the server's cores taken by other programs", foreign, FOREIGN, percent);
     let detail = match foreign {
         true => Some("other programs ran on the server's cores".to_owned()),
         false => reason(evidence, &HOSTS),
     };
     facts.rule(Cause::Host, struck || foreign, detail)
+}
+
+/// Share of the cores that others had, less what the ticks may be wrong by.
+fn certainly_foreign(usage: Usage) -> Option<f64> {
+    Some((usage.foreign? - 2.0 * usage.error).max(0.0))
 }
 
 /// Share of the trials near the answer that were struck out for one of these reasons.

@@ -1,6 +1,6 @@
 //! What keeps requests waiting while cores are free: D2 to D7 and D12.
 
-use corecurve_core::{Function, WorkerShares};
+use corecurve_core::{Dealing, Function, WorkerShares};
 
 use super::super::evidence::{Evidence, Point};
 use super::super::facts::{Facts, count, percent, time, times};
@@ -32,25 +32,59 @@ pub(super) fn admission(evidence: &Evidence<'_>) -> Ruling {
         percent,
     );
     let not_one = facts.at_least("requests served at once at the highest rate", at_once, ONE, count);
-    let pushed = evidence.beyond.unwrap_or(evidence.fastest);
-    let workers = pushed.workers();
-    let blocked = workers.is_some_and(every_worker_is_full);
-    let said = workers.map_or("not told".to_owned(), |told| percent(least_busy(told)));
+    let crew = hardest(evidence);
+    let said = crew.as_ref().map_or("not told".to_owned(), |crew| percent(crew.least));
+    let blocked = crew.as_ref().is_some_and(|crew| crew.least >= FULL);
     let blocked = facts.is("least busy worker, waiting inside requests included", said, "at least 95 %", blocked);
+    let one_alone = crew.as_ref().is_some_and(|crew| crew.most >= FULL && crew.mean / crew.most < UNEVEN);
+    let otherwise = one_alone || quota_share(evidence).is_some_and(|share| share >= QUOTA);
+    let said = if otherwise { "yes" } else { "no" };
+    facts.is("a quota or an uneven crew explains it", said, "no", !otherwise);
     let locked = evidence.profile.and_then(lock_wait_ns).is_some_and(|wait| wait > 0.0) && !not_one;
-    let detail = match blocked {
-        true => format!("all {} workers wait inside requests", workers.map_or(0, |told| told.workers.len())),
-        false => format!("about {:.0} requests at once", at_once.unwrap_or(0.0)),
+    let workers = crew.map_or(0, |crew| crew.workers);
+    let (limit, at_once) = (workers as f64 + 0.5, at_once.unwrap_or(0.0));
+    let detail = match blocked && at_once <= limit {
+        true => format!("all workers, {workers} of them, wait inside requests"),
+        false => format!("about {at_once:.0} requests at once"),
     };
-    facts.rule(Cause::Admission, free && few && !locked && (not_one || blocked), Some(detail))
+    facts.rule(Cause::Admission, free && few && !locked && !otherwise && (not_one || blocked), Some(detail))
 }
 
-fn least_busy(told: &WorkerShares) -> f64 {
-    told.workers.iter().map(|worker| worker.busy).fold(1.0, f64::min)
+/// How busy the workers of a target are, waiting inside requests included.
+struct Crew {
+    workers: usize,
+    least: f64,
+    mean: f64,
+    most: f64,
 }
 
-fn every_worker_is_full(told: &WorkerShares) -> bool {
-    !told.workers.is_empty() && least_busy(told) >= FULL
+/// The workers in the trial in which one of them was fullest; of equals that where they were least alike. `None` where no worker
+/// keeps its connections, or none is told.
+fn hardest(evidence: &Evidence<'_>) -> Option<Crew> {
+    let points = [Some(evidence.at), evidence.beyond, Some(evidence.fastest)];
+    let crews = points.into_iter().flatten().filter_map(|point| crew(point.workers()?));
+    let full = |crew: &Crew| crew.most.min(FULL);
+    crews.max_by(|a, b| full(a).total_cmp(&full(b)).then(b.mean.total_cmp(&a.mean)))
+}
+
+fn crew(told: &WorkerShares) -> Option<Crew> {
+    let busy: Vec<f64> = told.workers.iter().map(|worker| worker.busy).collect();
+    (told.dealing != Dealing::AnyWorker && !busy.is_empty()).then(|| Crew {
+        workers: busy.len(),
+        least: busy.iter().copied().fold(1.0, f64::min),
+        mean: busy.iter().sum::<f64>() / busy.len() as f64,
+        most: busy.iter().copied().fold(0.0, f64::max),
+    })
+}
+
+/// Share of the window in which a quota stopped the target, the most of any trial looked at.
+fn quota_share(evidence: &Evidence<'_>) -> Option<f64> {
+    let share = |point: Point<'_>| {
+        let counters = point.counters()?;
+        Some(counters.quota?.throttled_ns.0 as f64 / counters.span_ns.0.max(1) as f64)
+    };
+    let points = [Some(evidence.at), evidence.beyond, Some(evidence.fastest)];
+    points.into_iter().flatten().filter_map(share).reduce(f64::max)
 }
 
 /// D3: the link carries what it can.
@@ -74,7 +108,8 @@ pub(super) fn link(evidence: &Evidence<'_>) -> Ruling {
 /// D4: connections are not accepted in time.
 pub(super) fn accept_queue(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
-    let points: Vec<Point<'_>> = [Some(evidence.at), evidence.beyond].into_iter().flatten().collect();
+    let points = [Some(evidence.at), evidence.beyond, Some(evidence.fastest)];
+    let points: Vec<Point<'_>> = points.into_iter().flatten().collect();
     let most = |name: &str| points.iter().filter_map(|point| point.network(name)).max().map(|n| n as f64);
     let overflowed = facts.some("connections dropped by a full accept queue", most("TcpExt.ListenOverflows"));
     let dropped = facts.some("connection requests dropped", most("TcpExt.TCPReqQFullDrop"));
@@ -100,14 +135,10 @@ pub(super) fn imbalance(evidence: &Evidence<'_>) -> Ruling {
         UNEVEN,
         percent,
     );
-    let told = pushed.workers().or(evidence.at.workers()).filter(|told| told.workers.len() > 1);
-    let busy: Option<Vec<f64>> = told.map(|told| told.workers.iter().map(|worker| worker.busy).collect());
-    let (mean, max) = busy.as_deref().map_or((None, None), |busy| {
-        let max = busy.iter().copied().fold(0.0, f64::max);
-        (Some(busy.iter().sum::<f64>() / busy.len() as f64), Some(max))
-    });
+    let crew = hardest(evidence).filter(|crew| crew.workers > 1);
+    let max = crew.as_ref().map(|crew| crew.most);
     let worker_full = facts.at_least("busiest worker, waiting inside requests included", max, FULL, percent);
-    let ratio = mean.zip(max).map(|(mean, max)| mean / max.max(f64::MIN_POSITIVE));
+    let ratio = crew.map(|crew| crew.mean / crew.most.max(f64::MIN_POSITIVE));
     let workers_uneven = facts.below("mean over busiest worker", ratio, UNEVEN, percent);
     let detail = match evidence.shares() {
         Some(ShareVerdict::Outside) => {
@@ -122,12 +153,7 @@ pub(super) fn imbalance(evidence: &Evidence<'_>) -> Ruling {
 /// D6: what could run is kept waiting.
 pub(super) fn scheduler(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
-    let pushed = evidence.beyond.unwrap_or(evidence.at);
-    let stopped = |point: Point<'_>| {
-        let counters = point.counters()?;
-        Some(counters.quota?.throttled_ns.0 as f64 / counters.span_ns.0.max(1) as f64)
-    };
-    let stopped = stopped(pushed).into_iter().chain(stopped(evidence.at)).reduce(f64::max);
+    let stopped = quota_share(evidence);
     let stopped = facts.at_least("share of the window a quota stopped the target", stopped, QUOTA, percent);
     let free = cores_are_free(&mut facts, evidence);
     let limit = evidence.limit.map(|limit| limit.0 as f64);
@@ -150,7 +176,8 @@ pub(super) fn scheduler(evidence: &Evidence<'_>) -> Ruling {
 pub(super) fn lock(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
     let per_request = evidence.profile.and_then(lock_wait_ns);
-    let cpu = evidence.profile.and_then(|profile| profile.cpu_per_request_ns);
+    let sampled = evidence.profile.and_then(|profile| profile.cpu_per_request_ns);
+    let cpu = sampled.or_else(|| Some(evidence.at.usage?.per_request?.total_ns()));
     let of_cpu = per_request.zip(cpu).map(|(wait, cpu)| wait / cpu.max(f64::MIN_POSITIVE));
     let waited = facts.at_least("waiting for locks, of a request's CPU time", of_cpu, LOCK_WAIT, percent);
     let before = evidence.base.and_then(|base| lock_wait_ns(base.profile?));
