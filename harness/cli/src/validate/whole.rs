@@ -20,7 +20,7 @@ pub fn findings_of_run(spec: &Spec, kind: Kind) -> Result<Findings, Problem> {
     turn::take()?;
     let catalog = Catalog::new()?;
     let machine = Machine::discover(&TopologySource::Live)?;
-    let plan = plan::expand(spec, &machine, &catalog, kind).map_err(|problems| first(problems))?;
+    let plan = plan::expand(spec, &machine, &catalog, kind).map_err(first)?;
     let scratch = std::env::temp_dir().join(format!("corecurve-validate-run-{}", std::process::id()));
     let run = NewRun {
         results: scratch.clone(),

@@ -122,7 +122,8 @@ impl<'a> Evidence<'a> {
             cell.trials.iter().filter(asked).filter(|trial| trial.offered_per_s >= rate * 0.9).collect();
         let base = base(cell, slo, around);
         let profile = profile_of(cell, around.profiles);
-        let fast = fastest(cell.trials.iter().filter(|trial| trial.purpose != Purpose::Profile))?;
+        let fast =
+            fastest(cell.trials.iter().filter(|trial| !matches!(trial.purpose, Purpose::Profile | Purpose::NoLoad)))?;
         Some(Evidence {
             cell,
             mat,

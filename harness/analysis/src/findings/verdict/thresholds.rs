@@ -1,10 +1,13 @@
 //! Every threshold of the rules. They are engineering defaults, not constants of nature: `corecurve validate verdicts`
 //! injects each fault and prints how often the rules name it.
 
-/// A core at least so busy is full.
+/// A worker, or one core beside others, at least so busy is full.
 pub const FULL: f64 = 0.95;
-/// Cores below this have time to spare.
+/// Cores below this have time to spare when pushed beyond the MAT; from it on they do not.
 pub const FREE: f64 = 0.9;
+/// At the MAT itself cores are less busy, since the limit of latency is reached below the last per cent. From this on they are what
+/// stops the server, below it the queue is.
+pub const NEARLY_FULL: f64 = 0.8;
 /// Mean over busiest below this is imbalance, above `EVEN` it is none.
 pub const UNEVEN: f64 = 0.85;
 /// See [`UNEVEN`].

@@ -2,17 +2,14 @@
 
 use super::super::evidence::Evidence;
 use super::super::facts::{Facts, count, percent, times};
-use super::super::thresholds::{COPY_BYTES, CPI_GROWTH, EVEN, FULL, GROWTH, KERNEL, SETUP, SYSCALLS};
+use super::super::thresholds::{COPY_BYTES, CPI_GROWTH, EVEN, FREE, GROWTH, KERNEL, NEARLY_FULL, SETUP, SYSCALLS};
 use super::super::types::{Cause, Ruling};
 use crate::findings::account::hardware;
-
-/// Utilisation at the MAT from which on full cores beyond it count as the reason.
-const NEARLY_FULL: f64 = 0.8;
 
 /// Full at the MAT, or nearly so at it and full beyond.
 fn cores_are_full(facts: &mut Facts, evidence: &Evidence<'_>) -> bool {
     let nearly = facts.at_least("busiest server core at the MAT", evidence.at.busiest(), NEARLY_FULL, percent);
-    let full = facts.at_least("the same when pushed beyond it", evidence.busiest_when_pushed(), FULL, percent);
+    let full = facts.at_least("the same when pushed beyond it", evidence.busiest_when_pushed(), FREE, percent);
     nearly && full
 }
 

@@ -5,8 +5,8 @@ use corecurve_core::{Dealing, Function, WorkerShares};
 use super::super::evidence::{Evidence, Point};
 use super::super::facts::{Facts, count, percent, time, times};
 use super::super::thresholds::{
-    ACCEPT_QUEUE, ADMITTED, FREE, FULL, LINK, LOCK_GROWTH, LOCK_WAIT, QUOTA, RUN_DELAY, SPINNING, THEORY, UNEVEN,
-    WAKEUP,
+    ACCEPT_QUEUE, ADMITTED, FREE, FULL, LINK, LOCK_GROWTH, LOCK_WAIT, NEARLY_FULL, QUOTA, RUN_DELAY, SPINNING, THEORY,
+    UNEVEN, WAKEUP,
 };
 use super::super::types::{Cause, Ruling};
 use crate::findings::profiles::ProfileFinding;
@@ -224,14 +224,10 @@ fn named(function: &Function) -> String {
 pub(super) fn queueing(evidence: &Evidence<'_>) -> Ruling {
     let mut facts = Facts::default();
     let at = evidence.at.usage.map(|usage| usage.max);
-    let early = facts.below("busiest server core at the MAT", at, FREE, percent);
-    let answered = facts.is(
-        "the search found a limit of latency",
-        evidence.mat.map_or("no", |mat| if mat.valid { "yes" } else { "no" }),
-        "yes",
-        evidence.mat.is_some_and(|mat| mat.valid),
-    );
-    let full = facts.at_least("the same when pushed beyond it", evidence.busiest_when_pushed(), FULL, percent);
+    let early = facts.below("busiest server core at the MAT", at, NEARLY_FULL, percent);
+    let found = evidence.mat.is_some_and(|mat| mat.mat_per_s.is_some());
+    let answered = facts.is("the search found a limit of latency", if found { "yes" } else { "no" }, "yes", found);
+    let full = facts.at_least("the same when pushed beyond it", evidence.busiest_when_pushed(), FREE, percent);
     let off = evidence.theory.as_ref().zip(at).map(|(theory, at)| (at / theory.utilisation - 1.0).abs());
     let close = facts.below("utilisation at the MAT, off from theory by", off, THEORY, percent);
     let detail = evidence.theory.as_ref().map(|theory| {
