@@ -20,7 +20,9 @@ fn run(dir: &Path, args: &[&str]) -> Output {
     let root = rustix::process::geteuid().is_root();
     // The way to where it was built may be closed to others.
     let program = dir.join("corecurve");
-    std::fs::copy(env!("CARGO_BIN_EXE_corecurve"), &program).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would hold the file open for writing.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_corecurve")).arg(&program).status().unwrap();
+    assert!(copied.success());
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = Command::new(&program);
     command.args(args).current_dir(dir).stdin(Stdio::null()).env("TMPDIR", dir);
