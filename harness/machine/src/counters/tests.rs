@@ -156,7 +156,8 @@ fn overflows_in_the_servers_namespace_are_counted_and_the_links_bytes() {
         std::thread::sleep(Duration::from_millis(50));
     });
     assert!(counters.network["TcpExt.ListenOverflows"] >= 1, "{:?}", counters.network);
-    assert_eq!(counters.accept_queue.unwrap().longest, 1);
+    // Two that arrive on two CPUs at once may both find room for one.
+    assert!((1..=2).contains(&counters.accept_queue.unwrap().longest), "{:?}", counters.accept_queue);
     let bytes = counters.link.unwrap();
     assert!(bytes.to_server > 0 && bytes.to_load > 0 && bytes.packets_to_server >= 4, "{bytes:?}");
     assert_eq!((bytes.limit_bits_per_s, counters.loopback_bytes), (Some(1_000_000_000), None));
