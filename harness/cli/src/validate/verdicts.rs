@@ -97,8 +97,9 @@ const CASES: [Case; 14] = [
     Case { name: "mutex", fault: &["mutex=1ms,sleep"], expected: &[Cause::Lock], ..SLEEPS },
     Case {
         name: "syscalls",
-        set: &[("workload.mean", "5us")],
-        fault: &["syscalls=64"],
+        // So many that the server gives out long before the generator does.
+        set: &[("workload.mean", "10us")],
+        fault: &["syscalls=256"],
         expected: &[Cause::NetworkStack],
         ..SOUND
     },
