@@ -52,6 +52,7 @@ impl Facts {
 /// A share of one.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 + 0.0 {
+        large if large >= 1_000.0 => format!("{:.0} times", large / 100.0),
         small if small.abs() < 9.95 => format!("{small:.1} %"),
         large => format!("{large:.0} %"),
     }
